@@ -1,0 +1,531 @@
+"""`Array`: what functions under a transform receive. It behaves as a NumPy array does, and every operation adds a gate.
+
+An Array is a name for a node. Assignment (``x[i] = v``, ``x += v``) rebinds the name to a new node, so what was computed
+before keeps the old value, and a slice is a copy in meaning. Gates live in `gates`; here is only how Python's operators,
+NumPy's functions and the array methods reach them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gatewise import gates
+from gatewise.backward import plan, sweep
+from gatewise.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
+from gatewise.gate import NUMPY_FUNCTIONS, Gate
+from gatewise.gates.arithmetic import ADD, DIVIDE, FLOOR_DIVIDE, MULTIPLY, POWER, REMAINDER, SUBTRACT
+from gatewise.gates.contraction import MATMUL
+from gatewise.gates.selection import (
+    AND,
+    EQUAL,
+    GREATER,
+    GREATER_EQUAL,
+    LESS,
+    LESS_EQUAL,
+    NOT_EQUAL,
+    OR,
+    XOR,
+)
+from gatewise.graph import Leaf, Node, Tracked, apply, apply_binary, plain
+from gatewise.source import here
+
+
+def _operator(gate: Gate) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """The operator method of a two-operand gate, and its reflection."""
+
+    def forward(self: Any, other: Any) -> Any:
+        return apply_binary(gate, self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return apply(gate, other, self)
+
+    return forward, reflected
+
+
+def _comparison(gate: Gate) -> Callable[[Any, Any], Any]:
+    return _operator(gate)[0]
+
+
+class Array(Tracked):
+    """A traced array: value, shape and dtype of a NumPy array, and the node it came from.
+
+    Made by the transforms (``gw.grad`` hands them to your function) and by `variable`. Operators, array methods and NumPy
+    functions take it; results are Arrays.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> x = gw.variable([1.0, 2.0, 3.0])
+        >>> y = np.sum(np.exp(x)[1:] * 2)
+        >>> y.backward()
+        >>> x.grad.round(3).tolist()
+        [0.0, 14.778, 40.171]
+    """
+
+    __slots__ = ("__weakref__",)
+    __hash__ = None  # type: ignore[assignment]  # equality is element-wise
+
+    # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(self.value.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Kind of its numbers."""
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return int(self.value.ndim)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(np.prod(self.value.shape))
+
+    @property
+    def device(self) -> Any:
+        """Where the value lies; "cpu" for NumPy."""
+        return getattr(self.value, "device", "cpu")
+
+    @property
+    def T(self) -> Any:  # noqa: N802  (NumPy's name)
+        """Axes reversed."""
+        return gates.permute_dims(self)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802  (the standard's name)
+        """The last two axes exchanged."""
+        return gates.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Any:
+        """Real part."""
+        return gates.real(self)
+
+    @property
+    def imag(self) -> Any:
+        """Imaginary part."""
+        return gates.imag(self)
+
+    def __repr__(self) -> str:
+        body = np.array2string(np.asarray(self.value), separator=", ", prefix="Array(", threshold=50)
+        return f"Array({body}, dtype={self.dtype})" if self.dtype != np.float64 else f"Array({body})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value if self.shape else self.value[()], spec)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d Array: it is a single number")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("a 0-d Array cannot be iterated over: it is a single number")
+        return (self[i] for i in range(self.shape[0]))
+
+    # ------------------------------------------------------------------------------------------------- operators
+
+    __add__, __radd__ = _operator(ADD)
+    __sub__, __rsub__ = _operator(SUBTRACT)
+    __mul__, __rmul__ = _operator(MULTIPLY)
+    __truediv__, __rtruediv__ = _operator(DIVIDE)
+    __floordiv__, __rfloordiv__ = _operator(FLOOR_DIVIDE)
+    __mod__, __rmod__ = _operator(REMAINDER)
+    __pow__, __rpow__ = _operator(POWER)
+    __matmul__, __rmatmul__ = _operator(MATMUL)
+    __and__, __rand__ = _operator(AND)
+    __or__, __ror__ = _operator(OR)
+    __xor__, __rxor__ = _operator(XOR)
+    __lt__ = _comparison(LESS)
+    __le__ = _comparison(LESS_EQUAL)
+    __gt__ = _comparison(GREATER)
+    __ge__ = _comparison(GREATER_EQUAL)
+    __eq__ = _comparison(EQUAL)  # type: ignore[assignment]
+    __ne__ = _comparison(NOT_EQUAL)  # type: ignore[assignment]
+
+    def __neg__(self) -> Any:
+        return gates.negative(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return gates.abs_(self)
+
+    def __invert__(self) -> Any:
+        return gates.bitwise_invert(self)
+
+    # ---------------------------------------------------------------------------------- assignment: a name rebound
+
+    def _update(self, result: Any, symbol: str) -> Any:
+        """What ``x += v`` does: NumPy's rules on shape and dtype, then the name stands for the result."""
+        if not isinstance(self.value, np.ndarray):
+            return result  # a NumPy scalar is immutable: Python binds the left-hand name to the result
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"x {symbol} v keeps the shape of x, {self.shape}, but the result has shape {result.shape}; "
+                f"write x = x {symbol[:-1]} v{here()}"
+            )
+        if not np.can_cast(result.dtype, self.dtype, casting="same_kind"):
+            raise DTypeError(
+                f"x {symbol} v keeps the dtype of x, {self.dtype}, and cannot hold {result.dtype}; "
+                f"write x = x {symbol[:-1]} v{here()}"
+            )
+        result = gates.astype(result, self.dtype)
+        self.node, self.value = result.node, result.value
+        return self
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._update(self + other, "+=")
+
+    def __isub__(self, other: Any) -> Any:
+        return self._update(self - other, "-=")
+
+    def __imul__(self, other: Any) -> Any:
+        return self._update(self * other, "*=")
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._update(self / other, "/=")
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._update(self**other, "**=")
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._update(self @ other, "@=")
+
+    def __getitem__(self, key: Any) -> Any:
+        return gates.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        result = gates.setitem(self, key, value)
+        self.node, self.value = result.node, result.value
+
+    # ------------------------------------------------------------------------------------------ leaving the circuit
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        if self.node.leaf:
+            self._leaving("float(x)")
+        return float(self.value)
+
+    def __complex__(self) -> complex:
+        if self.node.leaf:
+            self._leaving("complex(x)")
+        return complex(self.value)
+
+    def __int__(self) -> int:
+        if self.node.leaf:
+            self._leaving("int(x)")
+        return int(self.value)
+
+    def __index__(self) -> int:
+        return int(self.value.__index__())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.node.leaf:
+            self._leaving("np.asarray(x)")
+        return np.array(self.value, dtype=dtype, copy=copy)
+
+    def _leaving(self, how: str) -> NoReturn:
+        raise TracedValueError(
+            f"{how} would take a traced value out of the circuit, and its gradient would be lost silently. "
+            f"To keep the gradient, keep the Array (write into gw or np.zeros_like(x) arrays, use np.stack for lists); "
+            f"to take the number out on purpose, use x.value, x.item() or gw.stop_gradient(x){here()}"
+        )
+
+    def item(self) -> Any:
+        """The single entry as a Python number, without gradient, on purpose.
+
+        Raises:
+            ShapeError: There is more than one entry.
+        """
+        if self.size != 1:
+            raise ShapeError(f"item() is for arrays with one entry; this one has shape {self.shape}{here()}")
+        return self.value.item()
+
+    def tolist(self) -> Any:
+        """The entries as nested lists of Python numbers, without gradient, on purpose."""
+        return self.value.tolist()
+
+    # ------------------------------------------------------------------------------------------------------ gradient
+
+    def backward(self, upstream: Any = None) -> None:
+        """Find the gradient of this value with respect to every variable it depends on, and add it to their ``grad``.
+
+        Args:
+            upstream: The gradient that arrives at this value, of its shape. May be left out for a single number: 1.
+
+        Raises:
+            ShapeError: The value is not a single number and no `upstream` is given, or that has another shape.
+            DTypeError: The value depends on no variable, or is an integer.
+
+        Example:
+            >>> import gatewise as gw
+            >>> x, y, z = gw.variable(-2.0), gw.variable(5.0), gw.variable(-4.0)
+            >>> f = (x + y) * z
+            >>> f.backward()
+            >>> float(x.grad), float(y.grad), float(z.grad)
+            (-4.0, -4.0, 3.0)
+        """
+        if not self.node.leaf:
+            raise DTypeError(
+                f"backward: this value depends on no variable in a differentiable way; make inputs with gw.variable(...)"
+                f"{here()}"
+            )
+        if upstream is None:
+            if self.shape:
+                raise ShapeError(
+                    f"backward starts from a single number; this value has shape {self.shape}. Sum it, or give the "
+                    f"gradient that arrives at it: y.backward(upstream){here()}"
+                )
+            upstream = np.ones((), self.dtype)[()]
+        elif np.shape(upstream) != self.shape:
+            raise ShapeError(
+                f"backward: upstream has shape {np.shape(upstream)}, the value has shape {self.shape}{here()}"
+            )
+        leaves = variables_behind([self.node])
+        route = plan([self.node], leaves)
+        gradients = sweep(route, [(self.node, upstream)], leaves, type(self))
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            if gradient is not None:
+                leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+
+    @property
+    def grad(self) -> Any:
+        """The gradient found by ``backward()``: an array like this one; None before, or when none arrived.
+
+        Gradients of further ``backward()`` calls are added; set ``x.grad = None`` to start afresh.
+        """
+        return self._leaf("grad").grad
+
+    @grad.setter
+    def grad(self, gradient: Any) -> None:
+        self._leaf("grad").grad = gradient
+
+    def _leaf(self, what: str) -> Leaf:
+        if isinstance(self.node, Leaf):
+            return self.node
+        raise UnsupportedError(
+            f"x.{what} belongs to variables; this Array was computed (by {self.node.gate.name} at {self.node.where}). "
+            f"gw.trace(f) keeps the gradient of every wire{here()}"
+        )
+
+    # ------------------------------------------------------------------------------------------------ NumPy protocols
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        function = NUMPY_FUNCTIONS.get(ufunc) if method == "__call__" else None
+        if function is not None and not options:
+            return function(*inputs)
+        if function is not None:
+            gates.refuse(f"np.{ufunc.__name__}", options)
+            return function(*inputs)
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        if name in _VALUES_ONLY and not options:
+            return getattr(np, name)(*[x.value if isinstance(x, Tracked) else x for x in inputs])
+        raise UnsupportedError(f"np.{name} has no gradient rule here{_nearest(name)}{here()}")
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        ours = NUMPY_FUNCTIONS.get(function)
+        if ours is not None:
+            try:
+                return ours(*args, **kwargs)
+            except TypeError as error:
+                if "argument" in str(error) and not isinstance(error, DTypeError):
+                    raise UnsupportedError(f"np.{function.__name__}: {error}{here()}") from None
+                raise
+        if function.__name__ in _VALUES_ONLY:
+            return function(*_values(args), **_values(kwargs))
+        raise UnsupportedError(f"np.{function.__name__} has no gradient rule here{_nearest(function.__name__)}{here()}")
+
+    # ------------------------------------------------------------------------------------------------- array methods
+
+    def sum(self, axis: Any = None, **options: Any) -> Any:
+        """Sum over `axis`."""
+        return gates.sum(self, axis, **options)
+
+    def mean(self, axis: Any = None, **options: Any) -> Any:
+        """Mean over `axis`."""
+        return gates.mean(self, axis, **options)
+
+    def prod(self, axis: Any = None, **options: Any) -> Any:
+        """Product over `axis`."""
+        return gates.prod(self, axis, **options)
+
+    def max(self, axis: Any = None, **options: Any) -> Any:
+        """Largest entry over `axis`."""
+        return gates.max(self, axis, **options)
+
+    def min(self, axis: Any = None, **options: Any) -> Any:
+        """Smallest entry over `axis`."""
+        return gates.min(self, axis, **options)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same entries in another shape."""
+        return gates.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """Axes in another order; none given: reversed."""
+        return gates.permute_dims(self, (axes[0] if len(axes) == 1 else axes) if axes else None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Two axes exchanged."""
+        return gates.swapaxes(self, axis1, axis2)
+
+    def ravel(self) -> Any:
+        """All entries in a row."""
+        return gates.ravel(self)
+
+    flatten = ravel
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Axes of length 1 removed."""
+        return gates.squeeze(self, axis)
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """At least `min`, at most `max`."""
+        return gates.clip(self, min, max)
+
+    def dot(self, other: Any) -> Any:
+        """NumPy's dot product."""
+        return gates.dot(self, other)
+
+    def take(self, indices: Any, axis: int | None = None) -> Any:
+        """Entries at integer indices along an axis."""
+        return gates.take(self, indices, axis=axis)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """In another dtype."""
+        return gates.astype(self, dtype)
+
+    def conj(self) -> Any:
+        """Complex conjugate."""
+        return gates.conj(self)
+
+    def copy(self) -> Any:
+        """Another name for the same node: writing into one does not show in the other."""
+        return type(self)(self.node, self.value)
+
+    __copy__ = copy
+
+    def argmax(self, axis: Any = None) -> Any:
+        """Index of the largest entry; an integer, so it carries no gradient."""
+        return self.value.argmax(axis)
+
+    def argmin(self, axis: Any = None) -> Any:
+        """Index of the smallest entry; an integer, so it carries no gradient."""
+        return self.value.argmin(axis)
+
+
+def variable(value: Any, name: str | None = None) -> Array:
+    """A leaf that wants a gradient: the start of a circuit built step by step.
+
+    Args:
+        value: A number, a nested list or an array; copied. Integers are refused, they carry no gradient.
+        name: What pictures and explanations call it.
+
+    Raises:
+        DTypeError: The value is not floating or complex.
+
+    Example:
+        >>> import gatewise as gw
+        >>> x = gw.variable(3.0, name="x")
+        >>> (x * x).backward()
+        >>> float(x.grad)
+        6.0
+    """
+    if isinstance(value, Tracked):
+        value = value.value
+    value = plain(value)
+    array = np.array(value)[()] if isinstance(value, np.ndarray | np.generic | float | int | complex) else value
+    require_differentiable(array, f"variable {name!r}" if name else "a variable")
+    return Array(Leaf(gates.INPUT, array, name), array)
+
+
+def constant(value: Any) -> Array:
+    """An Array that wants no gradient, but into which traced values can be written."""
+    return Array(Leaf(gates.INPUT, value, wanted=False), value)
+
+
+def stop_gradient(x: Any) -> Any:
+    """The value of `x`, cut off from what it was computed from: no gradient flows back through it.
+
+    Example:
+        >>> import gatewise as gw
+        >>> float(gw.grad(lambda x: x * gw.stop_gradient(x))(3.0))
+        3.0
+    """
+    return x.value if isinstance(x, Tracked) else x
+
+
+def require_differentiable(value: Any, what: str) -> None:
+    """Raise a DTypeError unless `value` has a dtype that carries gradients."""
+    kind = str(getattr(value, "dtype", type(value).__name__)).rpartition(".")[2]
+    if not kind.startswith(("float", "complex", "bfloat")):
+        raise DTypeError(
+            f"{what} is {kind}, and only floating and complex numbers carry a gradient: write 3.0 instead of 3, or "
+            f"convert with x.astype(float){here()}"
+        )
+
+
+def variables_behind(nodes: list[Node]) -> list[Leaf]:
+    """Every leaf that wants a gradient and that `nodes` depend on, oldest first."""
+    seen: set[Node] = set()
+    stack = list(nodes)
+    leaves = []
+    while stack:
+        node = stack.pop()
+        if node in seen or not node.leaf:
+            continue
+        seen.add(node)
+        if isinstance(node, Leaf) and not node.inputs:
+            leaves.append(node)
+        stack.extend(source for source in node.inputs if source is not None)
+    return sorted(leaves, key=lambda leaf: leaf.order)
+
+
+#: NumPy functions whose answers carry no gradient: they are computed on the values.
+_VALUES_ONLY = frozenset(
+    "argmax argmin argsort argwhere nonzero flatnonzero count_nonzero searchsorted shape ndim size result_type "
+    "isnan isinf isfinite signbit all any allclose isclose array_equal array_repr array_str array2string "
+    "iscomplexobj isrealobj may_share_memory shares_memory can_cast".split()
+)
+
+
+def _like(function: Callable[..., Any]) -> Callable[..., Any]:
+    """zeros_like and its kin give Arrays, so that traced values can be written into them."""
+    return lambda *args, **kwargs: constant(function(*_values(args), **_values(kwargs)))
+
+
+for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):
+    NUMPY_FUNCTIONS[_function] = _like(_function)
+NUMPY_FUNCTIONS[np.copy] = lambda x, **_: x.copy()
+
+
+def _values(arguments: Any) -> Any:
+    """Arguments of a NumPy function with traced arrays replaced by their values."""
+    if isinstance(arguments, Tracked):
+        return arguments.value
+    if isinstance(arguments, tuple | list):
+        return type(arguments)(_values(a) for a in arguments)
+    if isinstance(arguments, dict):
+        return {key: _values(a) for key, a in arguments.items()}
+    return arguments
+
+
+def _nearest(name: str) -> str:
+    """``; the nearest that has is np.…`` for a function name, or nothing."""
+    import difflib
+
+    names = sorted({function.__name__ for function in NUMPY_FUNCTIONS})
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; the nearest that has one is np.{close[0]}" if close else ""

@@ -1,0 +1,191 @@
+"""The reverse sweep: gradients of an output with respect to leaves, by the chain rule, gate by gate.
+
+This is the whole of backpropagation here; `docs/backpropagation.md` walks through it on the notes' first circuit.
+
+1. `plan` reaches back from the outputs and sorts the nodes it finds by the order in which they were made. A node that
+   depends on none of the wanted leaves is never visited.
+2. `sweep` goes through them last to first. Each gate turns the gradient on its output wire (upstream) into gradients on
+   its input wires (upstream × local); where a wire forks, what comes back adds up.
+
+Everything that is the same for all gates happens here once: un-broadcasting, casting, conjugating for complex numbers,
+and the strong zero. The same code computes on plain values or, when the gradient itself is to be differentiated (an
+enclosing transform's leaf is within reach), on tracked ones, which adds the backward pass to the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise.graph import Node, Tracked, namespace
+from gatewise.source import origin
+
+COMPLEX = frozenset({np.dtype("complex64"), np.dtype("complex128")})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The nodes between some outputs and some leaves, first to last, and whether anything beyond them is reached."""
+
+    nodes: list[Node]
+    oldest: int  # only nodes that depend on a leaf at least this new take part
+    nested: bool  # an enclosing transform, or a variable captured from outside, feeds in
+
+
+def plan(outputs: Sequence[Node], leaves: Sequence[Node]) -> Plan:
+    """Find the nodes through which a gradient can flow from `outputs` to `leaves`."""
+    oldest = min(leaf.order for leaf in leaves)
+    nested = any(source.leaf for leaf in leaves for source in leaf.inputs if source is not None)
+    seen = set(leaves)
+    stack = [node for node in outputs if node.leaf >= oldest]
+    nested = nested or any(0 < node.leaf < oldest for node in outputs)
+    found = []
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        found.append(node)
+        for source in node.inputs:
+            if source is not None:
+                if source.leaf >= oldest:
+                    stack.append(source)
+                elif source.leaf:
+                    nested = True
+    found.sort(key=attrgetter("order"))
+    return Plan(found, oldest, nested)
+
+
+Watch = Callable[[Node, int, Any], None]
+
+
+def sweep(
+    route: Plan,
+    seeds: Sequence[tuple[Node, Any]],
+    leaves: Sequence[Node],
+    wrap: type[Tracked],
+    *,
+    watch: Watch | None = None,
+) -> list[Any]:
+    """Gradients of the seeded outputs with respect to `leaves`; None where no gradient arrives.
+
+    Args:
+        route: What `plan` found between the seeded nodes and the leaves.
+        seeds: Pairs of an output node and the upstream gradient it starts with.
+        leaves: Where gradients are wanted.
+        wrap: The class that tracked values have, used when the sweep itself is recorded.
+        watch: Called with (node, wire, gradient) for each gradient on an input wire, before they add up.
+    """
+    before = origin.get()
+    try:
+        with np.errstate(all="ignore"):
+            gradients = _sweep(route, seeds, leaves, wrap, watch, strong=False)
+            if any(_has_nan(gradient) for gradient in gradients):
+                # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
+                gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
+    finally:
+        origin.set(before)
+    return gradients
+
+
+def _sweep(
+    route: Plan,
+    seeds: Sequence[tuple[Node, Any]],
+    leaves: Sequence[Node],
+    wrap: type[Tracked],
+    watch: Watch | None,
+    strong: bool,
+) -> list[Any]:
+    oldest, nested = route.oldest, route.nested
+    gradients: dict[Node, Any] = {}
+    for node, seed in seeds:
+        prior = gradients.get(node)
+        gradients[node] = seed if prior is None else prior + seed
+    for node in reversed(route.nodes):
+        upstream = gradients.pop(node, None)
+        if upstream is None:
+            continue
+        gate = node.gate
+        saved = node.saved
+        if nested:
+            origin.set((node.code, node.instruction))
+            saved = tracked(node, wrap)
+        mirrored = node.dtype in COMPLEX and gate.holomorphic
+        if mirrored:
+            upstream = gates.conj(upstream)
+        wire = -1
+        for source, rule in zip(node.inputs, gate.rules):  # noqa: B905  (a variadic gate has a rule for every wire)
+            wire += 1
+            if source is None or rule is None or source.leaf < oldest:
+                continue
+            gradient = rule(gate, upstream, saved)
+            if gradient is None:
+                continue
+            if mirrored:
+                gradient = gates.conj(gradient)
+            if strong and gate.elementwise:
+                gradient = gates.where(upstream == 0, 0.0, gradient)
+            if source.shape is not node.shape or source.dtype is not node.dtype or not gate.elementwise or strong:
+                gradient = fit(gradient, source)
+            if watch is not None:
+                watch(node, wire, gradient)
+            prior = gradients.get(source)
+            gradients[source] = gradient if prior is None else prior + gradient
+    return [gradients.get(leaf) for leaf in leaves]
+
+
+def fit(gradient: Any, source: Node) -> Any:
+    """Give a gradient the shape and dtype of the wire it arrives on: sum what was broadcast, undo what was cast."""
+    if gradient.shape != source.shape:
+        extra = len(gradient.shape) - len(source.shape)
+        stretched = tuple(
+            i for i, n in enumerate(gradient.shape) if i < extra or (source.shape[i - extra] == 1 and n != 1)
+        )
+        gradient = gates.sum(gradient, axis=stretched, keepdims=extra == 0)
+        if gradient.shape != source.shape:
+            gradient = gates.reshape(gradient, source.shape)
+    if gradient.dtype != source.dtype:
+        if source.dtype not in COMPLEX:
+            gradient = gates.real(gradient)
+        gradient = gates.astype(gradient, source.dtype)
+    return gradient
+
+
+def tracked(node: Node, wrap: type[Tracked]) -> tuple[Any, ...]:
+    """What `node` saved for its rules, each value tied to the node it came from, so that rules add to the graph."""
+    gate = node.gate
+    last = len(gate.wires) - 1
+
+    def tie(source: Node | None, value: Any) -> Any:
+        return value if source is None else wrap(source, value)
+
+    tied: list[Any] = []
+    for name, value in zip(gate.reads, node.saved, strict=True):
+        if name == "out":
+            tied.append(wrap(node, value))
+        elif name.endswith("_shape") and name not in gate.wires:
+            tied.append(value)
+        elif gate.variadic and name == gate.wires[last]:
+            tied.append(tuple(map(tie, node.inputs[last:], value)))
+        else:
+            tied.append(tie(node.inputs[gate.wires.index(name)], value))
+    return tuple(tied)
+
+
+def _has_nan(gradient: Any) -> bool:
+    """Whether any entry is NaN, in one pass without a temporary array."""
+    value = gradient.value if isinstance(gradient, Tracked) else gradient
+    if value is None:
+        return False
+    if isinstance(value, np.ndarray) and value.ndim:
+        total = np.vdot(value, value)  # a sum of squares is NaN exactly when an entry is
+        return bool(total != total)
+    if value.shape == ():
+        return bool(value != value)
+    xp = namespace((value,))
+    return bool(xp.any(xp.isnan(value)))

@@ -1,0 +1,77 @@
+"""The forward sweep: tangents of an output, pushed from leaves to outputs, derived from the same local gradients.
+
+There is no second table of rules. An element-wise gate's local gradient is a factor, so the rule itself scales a tangent;
+a linear gate pushes a tangent as it pushes a value; for every other gate the rule, which is linear in the upstream
+gradient, is transposed by a backward sweep over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise.backward import COMPLEX, Plan, fit, plan, sweep, tracked
+from gatewise.gates import INPUT
+from gatewise.graph import Leaf, Node, Tracked, namespace
+
+
+def push(route: Plan, tangents: Mapping[Node, Any], wrap: type[Tracked]) -> dict[Node, Any]:
+    """Tangents of all nodes on `route`, given those of the leaves. Nodes that no tangent reaches are left out."""
+    known = dict(tangents)
+    with np.errstate(all="ignore"):
+        for node in route.nodes:
+            total = None
+            for wire, (source, rule) in enumerate(zip(node.inputs, node.gate.rules)):  # noqa: B905
+                tangent = None if source is None or rule is None else known.get(source)
+                if tangent is None:
+                    continue
+                part = _push_through(node, wire, rule, tangent, wrap, route.nested)
+                total = part if total is None else total + part
+            if total is not None:
+                known[node] = total
+    return known
+
+
+def _push_through(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracked], nested: bool) -> Any:
+    """The tangent on `node`'s output caused by the tangent on one input wire."""
+    gate = node.gate
+    if gate.elementwise and (gate.holomorphic or node.dtype not in COMPLEX):
+        source = node.inputs[wire]
+        if gate.holomorphic or (source is not None and source.dtype not in COMPLEX):
+            stretched = gates.broadcast_to(tangent, node.shape) if tangent.shape != node.shape else tangent
+            pushed = rule(gate, stretched, tracked(node, wrap) if nested else node.saved)
+            pushed = gates.where(stretched == 0, 0.0, pushed)
+            return pushed if pushed.dtype == node.dtype else gates.astype(pushed, node.dtype)
+    if gate.linear:
+        value = tangent.value if isinstance(tangent, Tracked) else tangent
+        return _again(gate, tangent) if isinstance(tangent, Tracked) else gate.forward(namespace((value,)), value)
+    return _transpose(node, wire, rule, tangent, wrap, nested)
+
+
+def _again(gate: Any, tangent: Any) -> Any:
+    """Apply a linear gate to a tracked tangent."""
+    from gatewise.graph import apply
+
+    return apply(gate, tangent)
+
+
+def _transpose(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracked], nested: bool) -> Any:
+    """Push through any gate: the rule maps an upstream gradient to the input; its transpose maps tangents back."""
+    source = node.inputs[wire]
+    assert source is not None
+    probe = np.zeros(node.shape, node.dtype)[()]
+    if node.saved and not isinstance(probe, np.ndarray | np.generic):
+        probe = np.asarray(probe)
+    leaf = Leaf(INPUT, probe)
+    upstream = wrap(leaf, probe)
+    mirrored = node.dtype in COMPLEX and node.gate.holomorphic
+    gradient = rule(node.gate, gates.conj(upstream) if mirrored else upstream, tracked(node, wrap) if nested else node.saved)
+    gradient = fit(gates.conj(gradient) if mirrored else gradient, source)
+    if not isinstance(gradient, Tracked):
+        return np.zeros(node.shape, node.dtype)
+    route = plan([gradient.node], [leaf])
+    (pushed,) = sweep(route, [(gradient.node, tangent)], [leaf], wrap)
+    return np.zeros(node.shape, node.dtype) if pushed is None else pushed

@@ -1,0 +1,250 @@
+"""Arithmetic gates: +, -, *, /, **, %, // and the signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.gate import Elementwise, Kink, implements
+from gatewise.graph import apply
+from gatewise.samples import broadcast_samples, complexes, normal, sample, unary_samples
+
+
+class Add(Elementwise):
+    """x + y"""
+
+    name = "add"
+    symbol = "+"
+    story = "distributes: every input receives the upstream gradient unchanged"
+    samples = (*broadcast_samples(), sample(complexes(3), complexes(3)), sample(normal(2, 3), complexes(3)))
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x + y
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+    def local_y(self, g: Any) -> Any:
+        return g
+
+
+class Subtract(Elementwise):
+    """x - y"""
+
+    name = "subtract"
+    symbol = "−"
+    story = "distributes with signs: the first input receives the upstream gradient, the second its negative"
+    samples = (*broadcast_samples(), sample(complexes(3), normal(3)))
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x - y
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+    def local_y(self, g: Any) -> Any:
+        return -g
+
+
+class Multiply(Elementwise):
+    """x * y"""
+
+    name = "multiply"
+    symbol = "*"
+    story = "swaps: each input receives the upstream gradient times the other input"
+    samples = (*broadcast_samples(), sample(complexes(3), complexes(3)), sample(normal(2, 3), complexes(3)))
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x * y
+
+    def local_x(self, g: Any, y: Any) -> Any:
+        return g * y
+
+    def local_y(self, g: Any, x: Any) -> Any:
+        return g * x
+
+
+class Divide(Elementwise):
+    """x / y"""
+
+    name = "divide"
+    symbol = "/"
+    story = "the numerator receives upstream / denominator, the denominator minus that times the quotient"
+    samples = (*broadcast_samples(draw.positive), sample(complexes(3), complexes(3)))
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x / y
+
+    def local_x(self, g: Any, y: Any) -> Any:
+        return g / y
+
+    def local_y(self, g: Any, out: Any, y: Any) -> Any:
+        return -(g * out / y)
+
+
+class Negative(Elementwise):
+    """-x"""
+
+    name = "negative"
+    symbol = "−"
+    story = "flips: the input receives the upstream gradient with its sign changed"
+    samples = (*unary_samples(), sample(complexes(3)))
+    linear = True
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return -x
+
+    def local_x(self, g: Any) -> Any:
+        return -g
+
+
+class Power(Elementwise):
+    """x ** y"""
+
+    name = "pow"
+    symbol = "**"
+    story = "scales: the base receives upstream · y · x^(y-1), the exponent upstream · x^y · log x"
+    samples = (
+        *broadcast_samples(draw.positive),
+        sample(normal(3, 2), 2),
+        sample(normal(4), 3.0),
+        sample(normal(3), 1),
+        sample(complexes(3), 2),
+    )
+    kinks = (
+        Kink((0.0, 0.0), (0.0, 0.0), "x^0 is 1 for every x, and 0^y is 0 for every y > 0: both slopes are taken as 0"),
+        Kink((0.0, 2.0), (0.0, 0.0), "0^y does not change with y > 0"),
+        Kink((0.0, 1.0), (1.0, 0.0), "x^1 has slope 1 at 0 too"),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x**y
+
+    def local_x(self, g: Any, x: Any, y: Any) -> Any:
+        if isinstance(y, int | float):
+            return g * 0.0 if y == 0 else g if y == 1 else g * (y * x ** (y - 1))
+        flat = y == 0
+        return gates.where(flat, 0.0, g * y * x ** gates.where(flat, 1.0, y - 1))
+
+    def local_y(self, g: Any, x: Any, out: Any) -> Any:
+        return g * out * gates.log(gates.where(x == 0, 1.0, x))
+
+
+class Remainder(Elementwise):
+    """x % y, with the sign of y, as Python has it"""
+
+    name = "remainder"
+    symbol = "%"
+    story = "passes: x receives the upstream gradient, y minus it times how often y went into x"
+    samples = (
+        sample(normal(3, 2), draw.positive(3, 2)),
+        sample(normal(3, 2), draw.positive(2)),
+        sample(normal(), 0.7),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x % y
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+    def local_y(self, g: Any, x: Any, y: Any) -> Any:
+        return -g * (x // y)
+
+
+class FloorDivide(Elementwise):
+    """x // y"""
+
+    name = "floor_divide"
+    symbol = "//"
+    story = "blocks: a staircase is flat almost everywhere, so no gradient passes"
+    samples = (sample(normal(3, 2), draw.positive(3, 2)), sample(normal(3), 0.7))
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x // y
+
+
+ADD = Add()
+SUBTRACT = Subtract()
+MULTIPLY = Multiply()
+DIVIDE = Divide()
+NEGATIVE = Negative()
+POWER = Power()
+REMAINDER = Remainder()
+FLOOR_DIVIDE = FloorDivide()
+
+
+@implements(np.add)
+def add(x: Any, y: Any, /) -> Any:
+    """x + y, element by element."""
+    return apply(ADD, x, y)
+
+
+@implements(np.subtract)
+def subtract(x: Any, y: Any, /) -> Any:
+    """x - y, element by element."""
+    return apply(SUBTRACT, x, y)
+
+
+@implements(np.multiply)
+def multiply(x: Any, y: Any, /) -> Any:
+    """x * y, element by element."""
+    return apply(MULTIPLY, x, y)
+
+
+@implements(np.divide)
+def divide(x: Any, y: Any, /) -> Any:
+    """x / y, element by element."""
+    return apply(DIVIDE, x, y)
+
+
+@implements(np.negative)
+def negative(x: Any, /) -> Any:
+    """-x."""
+    return apply(NEGATIVE, x)
+
+
+@implements(np.positive)
+def positive(x: Any, /) -> Any:
+    """+x, which is x: nothing to compute, so no gate."""
+    return x
+
+
+@implements(np.power)
+def pow(x: Any, y: Any, /) -> Any:
+    """x ** y, element by element."""
+    return apply(POWER, x, y)
+
+
+@implements(np.float_power)
+def float_power(x: Any, y: Any, /) -> Any:
+    """x ** y; both are floats already where a gradient is wanted."""
+    return apply(POWER, x, y)
+
+
+@implements(np.square)
+def square(x: Any, /) -> Any:
+    """x ** 2."""
+    return apply(POWER, x, 2)
+
+
+@implements(np.reciprocal)
+def reciprocal(x: Any, /) -> Any:
+    """1 / x."""
+    return apply(DIVIDE, 1.0, x)
+
+
+@implements(np.remainder)
+def remainder(x: Any, y: Any, /) -> Any:
+    """x % y with the sign of y."""
+    return apply(REMAINDER, x, y)
+
+
+@implements(np.floor_divide)
+def floor_divide(x: Any, y: Any, /) -> Any:
+    """x // y: flat almost everywhere, no gradient passes."""
+    return apply(FLOOR_DIVIDE, x, y)
+

@@ -1,0 +1,254 @@
+"""Gates that multiply and sum over shared axes: matmul and einsum; dot, tensordot, outer, trace are made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from string import ascii_letters
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.errors import ShapeError
+from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_axis
+from gatewise.graph import Spec, apply
+from gatewise.samples import sample
+
+
+class Matmul(Contraction):
+    """Matrix product x @ y, stacked over leading axes"""
+
+    name = "matmul"
+    symbol = "@"
+    story = "swaps, as multiply does: x receives upstream @ y.T, y receives x.T @ upstream"
+    samples = (
+        sample(draw.normal(5, 3), draw.normal(3, 2)),
+        sample(draw.normal(3), draw.normal(3)),
+        sample(draw.normal(2, 3), draw.normal(3)),
+        sample(draw.normal(3), draw.normal(3, 2)),
+        sample(draw.normal(2, 4, 3), draw.normal(3, 2)),
+        sample(draw.normal(4, 3), draw.normal(2, 3, 2)),
+        sample(draw.normal(2, 1, 2, 3), draw.normal(4, 3, 2)),
+        sample(draw.normal(2, 4, 3), draw.normal(3)),
+        sample(draw.normal(0, 3), draw.normal(3, 2)),
+        sample(draw.complexes(2, 3), draw.complexes(3, 2)),
+        sample(draw.normal(2, 3, dtype="float32"), draw.normal(3, 2, dtype="float32")),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return x @ y
+
+    def local_x(self, g: Any, y: Any, x_shape: Any) -> Any:
+        if len(y.shape) == 1:  # the dot product with y, per row
+            return (g if g.shape == () else g[..., None]) * y
+        rows = g[..., None, :] if len(x_shape) == 1 else g
+        product = rows @ _transposed(y)
+        return product[..., 0, :] if len(x_shape) == 1 else product
+
+    def local_y(self, g: Any, x: Any, y_shape: Any) -> Any:
+        if len(y_shape) > 1:
+            columns = g[..., None, :] if len(x.shape) == 1 else g
+            return _transposed(x[None, :] if len(x.shape) == 1 else x) @ columns
+        if len(x.shape) == 1:
+            return g * x
+        return (_transposed(x) @ g[..., None])[..., 0]
+
+    def infer(self, *specs: Spec) -> Spec:
+        x, y = specs
+        if not x.shape or not y.shape:
+            raise ShapeError("a matrix product needs arrays with at least one axis; use * for numbers")
+        inner = y.shape[0] if len(y.shape) == 1 else y.shape[-2]
+        if x.shape[-1] != inner:
+            raise ShapeError(
+                f"the last axis of x ({x.shape[-1]}) must equal the {'only' if len(y.shape) == 1 else 'last but one'} "
+                f"axis of y ({inner}); transpose one of them (x.T) if they are the wrong way round"
+            )
+        batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        rows = x.shape[-2:-1]
+        columns = y.shape[-1:] if len(y.shape) > 1 else ()
+        return Spec((*batch, *rows, *columns), np.result_type(x.dtype, y.dtype))
+
+
+def _transposed(x: Any) -> Any:
+    """The last two axes exchanged."""
+    ndim = len(x.shape)
+    return gates.permute_dims(x, (*range(ndim - 2), ndim - 1, ndim - 2))
+
+
+@dataclass(frozen=True)
+class Einsum(Contraction):
+    """Sum of products by index letters: `inputs` per operand, `output`, no ellipsis"""
+
+    name = "einsum"
+    symbol = "einsum"
+    story = "swaps: each operand receives the upstream gradient contracted with all the other operands"
+    samples = (
+        sample(draw.normal(2, 3), draw.normal(3, 4), inputs=("ij", "jk"), output="ik"),
+        sample(draw.normal(2, 3), inputs=("ij",), output="i"),
+        sample(draw.normal(3, 3), inputs=("ii",), output=""),
+        sample(draw.normal(2, 3), draw.normal(2, 3), draw.normal(3), inputs=("ij", "ij", "j"), output="j"),
+        sample(draw.normal(2, 3), draw.normal(4), inputs=("ij", "k"), output="k"),
+    )
+
+    inputs: tuple[str, ...]
+    output: str
+
+    def forward(self, xp: Any, *operands: Any) -> Any:
+        if hasattr(xp, "einsum"):
+            formula = f"{','.join(self.inputs)}->{self.output}"
+            if xp is not np:
+                return xp.einsum(formula, *operands)
+            large = sum(prod(np.shape(x)) for x in operands) > 4096  # below, finding a contraction order costs more
+            return np.einsum(formula, *operands, optimize=large and len(operands) > 1)
+        return _einsum(xp, self.inputs, self.output, operands)
+
+    def local(self, index: int, g: Any, operands: Any) -> Any:
+        letters = self.inputs[index]
+        shape = operands[index].shape
+        others = [i for i in range(len(operands)) if i != index]
+        terms = [(self.output, g), *((self.inputs[i], operands[i]) for i in others)]
+        target = ""
+        fresh = iter(letter for letter in ascii_letters if letter not in self.output + "".join(self.inputs))
+        for place, letter in enumerate(letters):
+            if letter in target:  # a diagonal: its gradient lies on the diagonal
+                other = next(fresh)
+                terms.append((letter + other, np.eye(shape[place])))
+                target += other
+                continue
+            if not any(letter in term for term, _ in terms):  # summed out alone: repeats along the axis
+                terms.append((letter, np.ones(shape[place])))
+            target += letter
+        return gates.einsum(f"{','.join(t for t, _ in terms)}->{target}", *(array for _, array in terms))
+
+    def infer(self, *specs: Spec) -> Spec:
+        lengths: dict[str, int] = {}
+        for letters, spec in zip(self.inputs, specs, strict=True):
+            if len(letters) != len(spec.shape):
+                raise ShapeError(f"{letters!r} names {len(letters)} axes, the operand has shape {spec.shape}")
+            for letter, length in zip(letters, spec.shape, strict=True):
+                if lengths.setdefault(letter, length) != length:
+                    raise ShapeError(f"axis {letter!r} is {lengths[letter]} in one place and {length} in another")
+        return Spec(tuple(lengths[c] for c in self.output), np.result_type(*(spec.dtype for spec in specs)))
+
+
+def _einsum(xp: Any, inputs: tuple[str, ...], output: str, operands: tuple[Any, ...]) -> Any:
+    """Einsum for namespaces that have none: line the axes up, multiply, sum."""
+    letters = output + "".join(sorted(set("".join(inputs)) - set(output)))
+    product: Any = None
+    for subscripts, array in zip(inputs, operands, strict=True):
+        array = xp.asarray(array)
+        while len(set(subscripts)) < len(subscripts):
+            twice = next(c for c in subscripts if subscripts.count(c) > 1)
+            first, second = (i for i, c in enumerate(subscripts) if c == twice)
+            rest = [i for i in range(len(subscripts)) if i not in (first, second)]
+            array = xp.linalg.diagonal(xp.permute_dims(array, (*rest, first, second)))
+            subscripts = "".join(subscripts[i] for i in rest) + twice
+        present = [c for c in letters if c in subscripts]
+        array = xp.permute_dims(array, tuple(subscripts.index(c) for c in present))
+        lengths = dict(zip(present, array.shape, strict=True))
+        array = xp.reshape(array, tuple(lengths.get(c, 1) for c in letters))
+        product = array if product is None else product * array
+    return xp.sum(product, axis=tuple(range(len(output), len(letters))))
+
+
+MATMUL = Matmul()
+
+
+@implements(np.matmul)
+def matmul(x: Any, y: Any, /) -> Any:
+    """Matrix product, stacked over leading axes."""
+    return apply(MATMUL, x, y)
+
+
+@implements(np.dot)
+def dot(x: Any, y: Any, /) -> Any:
+    """NumPy's dot: product for numbers, matrix product up to 2-d, else the sum over last and last-but-one axes."""
+    one, two = len(np.shape(x)), len(np.shape(y))
+    if one == 0 or two == 0:
+        return gates.multiply(x, y)
+    if two <= 2:
+        return matmul(x, y)
+    return tensordot(x, y, axes=([-1], [-2]))
+
+
+@implements(np.tensordot)
+def tensordot(x: Any, y: Any, /, axes: Any = 2) -> Any:
+    """Sum of products over the given axes of x and y; the other axes stay, x's first."""
+    if isinstance(axes, int):
+        pairs = [(len(x.shape) - axes + i, i) for i in range(axes)]
+    else:
+        first, second = ([a] if isinstance(a, int) else list(a) for a in axes)
+        if len(first) != len(second):
+            raise ShapeError(f"tensordot: {len(first)} axes of x against {len(second)} of y")
+        pairs = [
+            (normalize_axis(a, len(x.shape), "tensordot"), normalize_axis(b, len(y.shape), "tensordot"))
+            for a, b in zip(first, second, strict=True)
+        ]
+    letters = iter(ascii_letters)
+    left = [next(letters) for _ in x.shape]
+    right = [next(letters) for _ in y.shape]
+    for a, b in pairs:
+        right[b] = left[a]
+    output = [c for c in left if c not in right] + [c for c in right if c not in left]
+    return apply(Einsum(("".join(left), "".join(right)), "".join(output)), x, y)
+
+
+@implements(np.outer)
+def outer(x: Any, y: Any) -> Any:
+    """Products of every entry of x with every entry of y."""
+    return gates.reshape(x, (-1, 1)) * gates.reshape(y, (1, -1))
+
+
+@implements(np.trace)
+def trace_of_matrix(x: Any) -> Any:
+    """Sum of a matrix's diagonal."""
+    return apply(Einsum(("ii",), ""), x)
+
+
+@implements(np.einsum)
+def einsum(formula: str, /, *operands: Any, **others: Any) -> Any:
+    """Sum of products by index letters, as ``np.einsum``: explicit or implicit output, with or without ellipsis.
+
+    Raises:
+        ShapeError: The formula does not fit the operands.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> gw.einsum("ij,ij->i", np.ones((2, 3)), np.ones((2, 3))).tolist()
+        [3.0, 3.0]
+    """
+    others.pop("optimize", None)
+    gates.refuse("einsum", others)
+    inputs, output = _parse(formula, [len(np.shape(x)) for x in operands])
+    return apply(Einsum(inputs, output), *operands)
+
+
+def _parse(formula: Any, ndims: list[int]) -> tuple[tuple[str, ...], str]:
+    """Split an einsum formula into letters per operand and for the output, ellipses spelled out."""
+    if not isinstance(formula, str):
+        raise ShapeError("einsum: the first argument is the formula, as in einsum('ij,jk->ik', x, y)")
+    left, arrow, right = formula.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ndims):
+        raise ShapeError(f"einsum: {formula!r} names {len(terms)} operands, {len(ndims)} were given")
+    free = [letter for letter in ascii_letters if letter not in formula]
+    dots = max((n - len(t.replace("...", "")) for t, n in zip(terms, ndims, strict=True) if "..." in t), default=0)
+    spelled = []
+    for term, ndim in zip(terms, ndims, strict=True):
+        if "..." in term:
+            width = ndim - len(term.replace("...", ""))
+            term = term.replace("...", "".join(free[dots - width : dots]))
+        if not all(c in ascii_letters for c in term):
+            raise ShapeError(f"einsum: {formula!r} has something that is not a letter")
+        spelled.append(term)
+    batch = "".join(free[:dots])
+    if arrow:
+        output = right.replace("...", batch)
+    else:
+        letters = "".join(spelled)
+        output = batch + "".join(sorted(c for c in set(letters) - set(batch) if letters.count(c) == 1))
+    if len(set(output)) != len(output) or not set(output) <= set("".join(spelled)):
+        raise ShapeError(f"einsum: the output of {formula!r} repeats a letter, or has one that no operand has")
+    return tuple(spelled), output

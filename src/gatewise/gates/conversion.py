@@ -1,0 +1,157 @@
+"""Gates that change the kind of number: another dtype, real and imaginary parts, the conjugate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.errors import UnsupportedError
+from gatewise.gate import Elementwise, Gate, implements
+from gatewise.graph import Spec, Tracked, apply
+from gatewise.samples import sample
+
+
+@dataclass(frozen=True)
+class AsType(Elementwise):
+    """The same numbers in another floating dtype"""
+
+    name = "astype"
+    symbol = "cast"
+    story = "converts: the upstream gradient takes the input's dtype again"
+    samples = (sample(draw.normal(3, 2), dtype="float64"), sample(draw.normal(3, dtype="float32"), dtype="float64"))
+
+    dtype: str
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        if xp is np:
+            return np.asarray(x).astype(self.dtype)[()]
+        return xp.astype(x, getattr(xp, self.dtype))
+
+    def local_x(self, g: Any) -> Any:
+        return g  # the sweep casts
+
+    def infer(self, *specs: Spec) -> Spec:
+        return Spec(specs[0].shape, np.dtype(self.dtype))
+
+
+class Discretize(AsType):
+    """The numbers cut to integers or booleans"""
+
+    name = "discretize"
+    symbol = "cast"
+    story = "blocks: whole numbers do not change with small steps, so no gradient passes"
+    samples = (sample(draw.normal(3, 2), dtype="int64"), sample(draw.normal(3, 2), dtype="bool"))
+    local_x = None  # type: ignore[assignment]
+
+
+class Real(Elementwise):
+    """Real part"""
+
+    name = "real"
+    symbol = "Re"
+    story = "passes: the upstream gradient becomes the real part's gradient"
+    samples = (sample(draw.complexes(3)),)
+    holomorphic = False
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.real(x)
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+
+class Imag(Elementwise):
+    """Imaginary part"""
+
+    name = "imag"
+    symbol = "Im"
+    story = "turns: the upstream gradient becomes the imaginary part's gradient"
+    samples = (sample(draw.complexes(3)),)
+    holomorphic = False
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.imag(x)
+
+    def local_x(self, g: Any) -> Any:
+        return g * 1j
+
+
+class Conj(Elementwise):
+    """Complex conjugate"""
+
+    name = "conj"
+    symbol = "conj"
+    story = "mirrors: the input receives the conjugate of the upstream gradient"
+    samples = (sample(draw.complexes(3)),)
+    holomorphic = False
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.conj(x)
+
+    def local_x(self, g: Any) -> Any:
+        return conj(g)
+
+
+class Input(Gate):
+    """Where a circuit begins: a value given from outside"""
+
+    name = "input"
+    story = "collects: what arrives here is the gradient of the output with respect to this input"
+    linear = True
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return x
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+    def infer(self, *specs: Spec) -> Spec:
+        return specs[0]
+
+
+REAL = Real()
+IMAG = Imag()
+CONJ = Conj()
+INPUT = Input()
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    """x in another dtype; to integers or booleans no gradient passes."""
+    target = np.dtype(dtype)
+    if isinstance(x, Tracked) and x.value.dtype == target:
+        return x
+    return apply((AsType if target.kind in "fc" else Discretize)(target.name), x)
+
+
+@implements(np.real)
+def real(x: Any, /) -> Any:
+    """Real part; a real array is its own."""
+    return apply(REAL, x) if _is_complex(x) else x
+
+
+@implements(np.imag)
+def imag(x: Any, /) -> Any:
+    """Imaginary part; zeros for a real array."""
+    return apply(IMAG, x) if _is_complex(x) else x * 0
+
+
+@implements(np.conjugate)
+def conj(x: Any, /) -> Any:
+    """Complex conjugate; a real array is its own."""
+    return apply(CONJ, x) if _is_complex(x) else x
+
+
+def _is_complex(x: Any) -> bool:
+    return "complex" in str(getattr(x, "dtype", type(x).__name__))
+
+
+def refuse(function: str, options: dict[str, Any]) -> None:
+    """Raise for options of a NumPy function that were given and are not supported."""
+    for name, value in options.items():
+        if value is None or value is np._NoValue or (name == "where" and value is True):
+            continue
+        raise UnsupportedError(f"{function}: the option {name}={value!r:.40} is not supported on traced arrays")

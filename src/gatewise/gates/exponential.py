@@ -1,0 +1,227 @@
+"""Exponentials, logarithms, roots, and the squashing functions made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.gate import Elementwise, Kink, implements
+from gatewise.graph import apply
+from gatewise.samples import sample, unary_samples
+
+
+class Exp(Elementwise):
+    """e ** x"""
+
+    name = "exp"
+    symbol = "exp"
+    story = "scales by its own output: the input receives the upstream gradient times e^x"
+    samples = (*unary_samples(), sample(draw.complexes(3)))
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.exp(x)
+
+    def local_x(self, g: Any, out: Any) -> Any:
+        return g * out
+
+
+class Expm1(Elementwise):
+    """e ** x - 1, accurate near 0"""
+
+    name = "expm1"
+    symbol = "expm1"
+    story = "scales by its output plus one: the input receives the upstream gradient times e^x"
+    samples = unary_samples()
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.expm1(x)
+
+    def local_x(self, g: Any, out: Any) -> Any:
+        return g * (out + 1)
+
+
+class Log(Elementwise):
+    """Natural logarithm"""
+
+    name = "log"
+    symbol = "log"
+    story = "divides: the input receives the upstream gradient over x, so small inputs receive large gradients"
+    samples = (*unary_samples(draw.positive), sample(draw.complexes(3)))
+    kinks = (Kink((0.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.log(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / x
+
+
+class Log1p(Elementwise):
+    """log(1 + x), accurate near 0"""
+
+    name = "log1p"
+    symbol = "log1p"
+    story = "divides: the input receives the upstream gradient over 1 + x"
+    samples = unary_samples(draw.positive)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.log1p(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / (1 + x)
+
+
+class Log2(Elementwise):
+    """Logarithm to base 2"""
+
+    name = "log2"
+    symbol = "log2"
+    story = "divides: the input receives the upstream gradient over x · log 2"
+    samples = unary_samples(draw.positive)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.log2(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / (x * float(np.log(2)))
+
+
+class Log10(Elementwise):
+    """Logarithm to base 10"""
+
+    name = "log10"
+    symbol = "log10"
+    story = "divides: the input receives the upstream gradient over x · log 10"
+    samples = unary_samples(draw.positive)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.log10(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / (x * float(np.log(10)))
+
+
+class Sqrt(Elementwise):
+    """Square root"""
+
+    name = "sqrt"
+    symbol = "√"
+    story = "divides by twice its output: the closer to zero, the larger the gradient the input receives"
+    samples = (*unary_samples(draw.positive), sample(draw.complexes(3)))
+    kinks = (Kink((0.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.sqrt(x)
+
+    def local_x(self, g: Any, out: Any) -> Any:
+        return g * 0.5 / out
+
+
+class Sigmoid(Elementwise):
+    """1 / (1 + e ** -x), computed without overflow"""
+
+    name = "sigmoid"
+    symbol = "σ"
+    story = "squashes: the input receives upstream · (1-σ)σ, at most a quarter of it, and almost nothing where σ is near 0 or 1"
+    samples = unary_samples()
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        small = xp.exp(-abs(x))  # at most 1, so nothing overflows
+        return xp.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+    def local_x(self, g: Any, out: Any) -> Any:
+        return g * ((1 - out) * out)
+
+
+class Relu(Elementwise):
+    """x where it is positive, else 0"""
+
+    name = "relu"
+    symbol = "relu"
+    story = "gates: the upstream gradient passes where the input is positive and is blocked elsewhere"
+    samples = unary_samples()
+    kinks = (Kink((0.0,), (0.0,), "slopes 0 and 1 meet: the smallest subgradient is 0"),)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.where(x > 0, x, x * 0)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return gates.where(x > 0, g, 0.0)
+
+
+EXP = Exp()
+EXPM1 = Expm1()
+LOG = Log()
+LOG1P = Log1p()
+LOG2 = Log2()
+LOG10 = Log10()
+SQRT = Sqrt()
+SIGMOID = Sigmoid()
+RELU = Relu()
+
+
+@implements(np.exp)
+def exp(x: Any, /) -> Any:
+    """e ** x."""
+    return apply(EXP, x)
+
+
+@implements(np.expm1)
+def expm1(x: Any, /) -> Any:
+    """e ** x - 1, accurate near 0."""
+    return apply(EXPM1, x)
+
+
+@implements(np.log)
+def log(x: Any, /) -> Any:
+    """Natural logarithm."""
+    return apply(LOG, x)
+
+
+@implements(np.log1p)
+def log1p(x: Any, /) -> Any:
+    """log(1 + x), accurate near 0."""
+    return apply(LOG1P, x)
+
+
+@implements(np.log2)
+def log2(x: Any, /) -> Any:
+    """Logarithm to base 2."""
+    return apply(LOG2, x)
+
+
+@implements(np.log10)
+def log10(x: Any, /) -> Any:
+    """Logarithm to base 10."""
+    return apply(LOG10, x)
+
+
+@implements(np.sqrt)
+def sqrt(x: Any, /) -> Any:
+    """Square root."""
+    return apply(SQRT, x)
+
+
+def sigmoid(x: Any, /) -> Any:
+    """The logistic function 1 / (1 + e ** -x), as one gate.
+
+    Example:
+        >>> import gatewise as gw
+        >>> round(float(gw.grad(gw.sigmoid)(1.0)), 6)
+        0.196612
+    """
+    return apply(SIGMOID, x)
+
+
+def relu(x: Any, /) -> Any:
+    """x where it is positive, else 0, as one gate.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.relu([-1.0, 2.0]).tolist()
+        [0.0, 2.0]
+    """
+    return apply(RELU, x)

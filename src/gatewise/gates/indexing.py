@@ -1,0 +1,261 @@
+"""Gates that read and write parts of an array: x[i], x[i] = v, and the scatter that is the gradient of reading.
+
+An index is split in two: its *pattern*, a hashable tuple that is the gate's static parameter (integers, slices, new axes,
+ellipsis, and marks where an index array goes), and the index arrays, which are constant input wires.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.errors import IndexingError
+from gatewise.gate import Gate, Movement, implements
+from gatewise.graph import Spec, Tracked, apply
+from gatewise.samples import sample
+from gatewise.source import here
+
+#: One item of an index: ("int", i), ("slice", start, stop, step), ("new",), ("dots",) or ("array",).
+Item = tuple[Any, ...]
+Pattern = tuple[Item, ...]
+
+_ARRAY: Item = ("array",)
+_DOTS: Item = ("dots",)
+_NEW: Item = ("new",)
+
+
+def split_key(key: Any) -> tuple[Pattern, list[Any]]:
+    """Split what stands between the brackets of ``x[...]`` into its pattern and its index arrays.
+
+    Raises:
+        IndexingError: An item is none of the things that arrays are indexed with.
+    """
+    pattern: list[Item] = []
+    arrays: list[Any] = []
+    for item in key if type(key) is tuple else (key,):
+        kind = type(item)
+        if kind is int:
+            pattern.append(("int", item))
+        elif kind is slice:
+            pattern.append(("slice", *[_whole(n) for n in (item.start, item.stop, item.step)]))
+        elif item is None:
+            pattern.append(_NEW)
+        elif item is Ellipsis:
+            pattern.append(_DOTS)
+        elif isinstance(item, np.integer):
+            pattern.append(("int", int(item)))
+        else:
+            array = item.value if isinstance(item, Tracked) else item
+            if not hasattr(array, "dtype"):
+                array = np.asarray(array, dtype=None if np.size(array) else int)
+            if np.dtype(str(array.dtype).rpartition(".")[2]).kind not in "iub":
+                raise IndexingError(
+                    f"an array is indexed with integers, slices, booleans, None or ...; got {array.dtype} "
+                    f"{'array' if array.shape else array}{here()}"
+                )
+            pattern.append(_ARRAY)
+            arrays.append(array)
+    return tuple(pattern), arrays
+
+
+def _whole(n: Any) -> int | None:
+    """A slice bound as a plain integer."""
+    return None if n is None else operator.index(n)
+
+
+def join_key(pattern: Pattern, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put an index together again."""
+    queue = iter(arrays)
+    key: list[Any] = []
+    for item in pattern:
+        match item[0]:
+            case "int":
+                key.append(item[1])
+            case "slice":
+                key.append(slice(*item[1:]))
+            case "new":
+                key.append(None)
+            case "dots":
+                key.append(Ellipsis)
+            case _:
+                key.append(next(queue))
+    return tuple(key)
+
+
+@dataclass(frozen=True)
+class _Indexing(Gate):
+    """What reading, writing and scattering share: the pattern and its ways of reaching entries."""
+
+    pattern: Pattern
+
+    def label(self, constants: tuple[Any, ...] = ()) -> str:
+        words = {"new": "None", "dots": "…", "array": "i"}
+        parts = []
+        for item in self.pattern:
+            if item[0] == "slice":
+                start, stop, step = ("" if n is None else str(n) for n in item[1:])
+                parts.append(f"{start}:{stop}" + (f":{step}" if step else ""))
+            else:
+                parts.append(str(item[1]) if item[0] == "int" else words[item[0]])
+        return f"[{', '.join(parts)}]"
+
+    def places(self, xp: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
+        """For namespaces with few ways of indexing: the flat position of every entry that the index reads."""
+        numbers = np.arange(int(np.prod(shape))).reshape(shape)
+        return numbers[join_key(self.pattern, tuple(np.asarray(i) for i in indices))]
+
+
+class GetItem(_Indexing, Movement):
+    """x[index]"""
+
+    name = "getitem"
+    symbol = "[]"
+    story = "picks: the entries that were read receive their upstream gradients, all others zero; read twice, they add"
+    samples = (
+        sample(draw.normal(3, 4), pattern=(("int", 1),)),
+        sample(draw.normal(3, 4), pattern=(("slice", None, None, 2), ("slice", 1, None, None))),
+        sample(draw.normal(3, 4), pattern=(("slice", None, None, -1), _NEW, ("int", -1))),
+        sample(draw.normal(2, 3, 4), pattern=(_DOTS, ("int", 0))),
+        sample(draw.normal(3), [2, 0, 0, 1], pattern=(_ARRAY,)),
+        sample(draw.normal(3, 4), [0, 1, 2, 0], [3, 1, 0, 3], pattern=(_ARRAY, _ARRAY)),
+        sample(draw.normal(3, 4), [[True, False, True, False]] * 3, pattern=(_ARRAY,)),
+        sample(draw.normal(3, 4), [2, 2], pattern=(("slice", None, None, None), _ARRAY)),
+    )
+
+    def forward(self, xp: Any, x: Any, *indices: Any) -> Any:
+        if indices and xp is not np:
+            places = self.places(xp, x.shape, indices)
+            return xp.reshape(xp.take(xp.reshape(x, (-1,)), xp.asarray(places.ravel()), axis=0), places.shape)
+        return x[join_key(self.pattern, indices)]
+
+    def local(self, index: int, g: Any, x_shape: Any, indices: Any) -> Any:
+        return None if index else apply(Scatter(self.pattern, x_shape), g, *indices)
+
+    def infer(self, *specs: Spec) -> Spec:
+        x = specs[0]
+        numbers = np.broadcast_to(np.zeros((), x.dtype), x.shape)
+        if len(specs) > 1:
+            raise IndexingError("an index array is out of range, or the index arrays do not broadcast")
+        try:
+            return Spec(numbers[join_key(self.pattern, ())].shape, x.dtype)
+        except IndexError as error:
+            raise IndexingError(f"{self.label()} on shape {x.shape}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Scatter(_Indexing, Movement):
+    """Zeros of `shape` to which g is added at the index; the gradient of reading there"""
+
+    name = "scatter"
+    symbol = "scatter"
+    story = "places: each entry that was placed receives the upstream gradient of its place"
+    samples = (
+        sample(draw.normal(4), pattern=(("int", 1),), shape=(3, 4)),
+        sample(draw.normal(4), [2, 0, 0, 1], pattern=(_ARRAY,), shape=(3,)),
+    )
+
+    shape: tuple[int, ...]
+
+    def forward(self, xp: Any, g: Any, *indices: Any) -> Any:
+        if xp is not np:
+            places = self.places(xp, self.shape, indices).ravel()
+            entries = xp.reshape(g, (-1,))
+            flat = xp.zeros(int(np.prod(self.shape)), dtype=g.dtype)
+            for position, place in enumerate(places.tolist()):
+                flat[place] += entries[position]
+            return xp.reshape(flat, self.shape)
+        out = np.zeros(self.shape, g.dtype)
+        key = join_key(self.pattern, indices)
+        if any(index.dtype != bool for index in indices):
+            np.add.at(out, key, g)  # an entry read twice receives twice
+        else:
+            out[key] = g
+        return out
+
+    def local(self, index: int, g: Any, indices: Any) -> Any:
+        return None if index else apply(GetItem(self.pattern), g, *indices)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return Spec(self.shape, specs[0].dtype)
+
+
+class SetItem(_Indexing, Movement):
+    """x with value written at the index"""
+
+    name = "setitem"
+    symbol = "[]="
+    story = "overwrites: the value receives the upstream gradient of its place, and x receives none there"
+    linear = False
+    samples = (
+        sample(draw.normal(3, 4), draw.normal(4), pattern=(("int", 1),)),
+        sample(draw.normal(3, 4), draw.normal(), pattern=(("slice", None, None, None), ("int", 2))),
+        sample(draw.normal(4), draw.normal(3), [2, 0, 2], pattern=(_ARRAY,)),
+        sample(draw.normal(2, 2), draw.normal(), [[True, False], [True, True]], pattern=(_ARRAY,)),
+    )
+
+    def forward(self, xp: Any, x: Any, value: Any, *indices: Any) -> Any:
+        if indices and xp is not np:
+            places = self.places(xp, x.shape, indices)
+            entries = xp.reshape(xp.broadcast_to(value, places.shape), (-1,))
+            flat = xp.asarray(xp.reshape(x, (-1,)), copy=True)
+            for position, place in enumerate(places.ravel().tolist()):
+                flat[place] = entries[position]
+            return xp.reshape(flat, x.shape)
+        out = xp.asarray(x, copy=True)
+        out[join_key(self.pattern, indices)] = value
+        return out
+
+    def local(self, index: int, g: Any, x_shape: Any, indices: Any) -> Any:
+        if index == 0:
+            return apply(self, g, 0.0, *indices)
+        if index > 1:
+            return None
+        taken = apply(GetItem(self.pattern), g, *indices)
+        kept = self._last_writes(x_shape, indices)
+        return taken if kept is None else taken * kept
+
+    def _last_writes(self, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
+        """1 for the written entries that stayed, 0 for those that a later one at the same place overwrote."""
+        if all("bool" in str(index.dtype) for index in indices):
+            return None
+        key = join_key(self.pattern, tuple(np.asarray(index) for index in indices))
+        writer = np.full(shape, -1)
+        numbers = np.arange(writer[key].size).reshape(writer[key].shape)
+        writer[key] = numbers
+        return None if np.array_equal(writer[key], numbers) else (writer[key] == numbers) * 1.0
+
+    def infer(self, *specs: Spec) -> Spec:
+        x, value, *indices = specs
+        target = GetItem(self.pattern).infer(x, *indices)
+        if not indices:
+            np.broadcast_shapes(target.shape, value.shape)
+        return Spec(x.shape, x.dtype)
+
+
+def getitem(x: Any, key: Any) -> Any:
+    """x[key], a copy in meaning: what is later written into x does not show in it."""
+    pattern, arrays = split_key(key)
+    return apply(GetItem(pattern), x, *arrays)
+
+
+def setitem(x: Any, key: Any, value: Any) -> Any:
+    """A new array: x with `value` written at `key`."""
+    pattern, arrays = split_key(key)
+    return apply(SetItem(pattern), x, value, *arrays)
+
+
+@implements(np.take)
+def take(x: Any, indices: Any, /, axis: int | None = None, **others: Any) -> Any:
+    """Entries of x at integer `indices` along `axis` (None: of x flattened)."""
+    if others.pop("mode", "raise") != "raise":
+        gates.refuse("take", {"mode": "other than 'raise'"})
+    gates.refuse("take", others)
+    if axis is None:
+        return getitem(gates.ravel(x), indices)
+    lead = (slice(None),) * (axis % len(x.shape))
+    return getitem(x, (*lead, indices))

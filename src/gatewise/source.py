@@ -1,0 +1,106 @@
+"""Where in the user's code a gate was made: captured as two references, resolved to file, line and text only when asked.
+
+Capturing must cost nanoseconds, so a node keeps just the frame's code object and instruction offset. Everything that
+reads files or walks tables happens in :func:`resolve`, when a picture or an error message wants it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import islice
+from types import CodeType, FrameType
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the user's code: file, line, the columns of the expression and the text of the line.
+
+    Example:
+        >>> where = Where("circuit.py", 3, 4, 9, "q = x + y")
+        >>> str(where), where.expression
+        ('circuit.py:3', 'x + y')
+    """
+
+    file: str
+    line: int
+    start: int | None = None
+    stop: int | None = None
+    text: str | None = None
+    target: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    @property
+    def expression(self) -> str | None:
+        """The very expression the gate came from, where Python recorded its columns."""
+        if self.text is None or self.start is None or self.stop is None:
+            return None
+        return self.text[self.start : self.stop]
+
+
+#: The place to name when a gate is made by Gatewise itself on behalf of somebody: the backward sweep sets it to the
+#: gate it differentiates, the expression evaluator to the part of the expression it evaluates. Only read when the
+#: calling frame is not the user's.
+origin: ContextVar[tuple[CodeType | Where | None, int] | None] = ContextVar("gatewise_origin", default=None)
+
+
+def outside(frame: FrameType | None) -> tuple[CodeType | Where | None, int]:
+    """Find the innermost place outside Gatewise at or above `frame` (or what `origin` says), unresolved."""
+    told = origin.get()
+    if told is not None:
+        return told
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def resolve(code: CodeType | Where | None, instruction: int) -> Where | None:
+    """Turn a captured pair into a `Where`; None when the place is not known."""
+    if code is None or isinstance(code, Where):
+        return code
+    position = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    line, last_line, start, stop = position
+    if line is None:
+        return None
+    raw = linecache.getline(code.co_filename, line).rstrip("\n")
+    indent = len(raw) - len(raw.lstrip())
+    if start is None or stop is None or last_line != line:
+        first, last = None, None
+    else:  # columns are byte offsets into the UTF-8 line
+        encoded = raw.encode()
+        first = len(encoded[:start].decode(errors="replace")) - indent
+        last = len(encoded[:stop].decode(errors="replace")) - indent
+    return Where(code.co_filename, line, first, last, raw.strip() or None, _assigned_name(code, instruction))
+
+
+def _assigned_name(code: CodeType, instruction: int) -> str | None:
+    """The variable that the result at `instruction` is stored in right away (``q = x + y`` gives ``q``)."""
+    import dis
+
+    found = False
+    for step in dis.get_instructions(code):
+        if found:
+            if step.opname in ("CACHE", "NOP", "PRECALL"):
+                continue
+            if not step.opname.startswith("STORE_") or step.opname in ("STORE_SUBSCR", "STORE_ATTR", "STORE_SLICE"):
+                return None
+            name = step.argval[0] if isinstance(step.argval, tuple) else step.argval
+            return name if isinstance(name, str) and name.isidentifier() else None
+        found = step.offset == instruction
+    return None
+
+
+def here() -> str:
+    """`` at file:line: text`` for the user's line being executed now, for the end of an error message; may be empty."""
+    import sys
+
+    where = resolve(*outside(sys._getframe(1)))
+    if where is None:
+        return ""
+    return f"\n  at {where}" + (f":  {where.text}" if where.text else "")

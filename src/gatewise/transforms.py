@@ -1,0 +1,343 @@
+"""Transforms: functions that take a function and give back its gradient, products with its Jacobian, and so on.
+
+Each makes fresh leaves of the arguments, runs the user's function on them once, and sweeps. They nest to any order,
+because a sweep that meets an enclosing transform's nodes is recorded like any other computation.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates, tree
+from gatewise.array import Array, require_differentiable, stop_gradient
+from gatewise.backward import Plan, plan, sweep
+from gatewise.errors import DTypeError, InputError, ShapeError
+from gatewise.forward import push
+from gatewise.graph import Leaf, Tracked, plain
+from gatewise.source import here
+
+
+def track(value: Any, name: str | None = None, *, wanted: bool = True) -> Array:
+    """A fresh leaf for `value`, which may itself be a traced value of an enclosing transform."""
+    if isinstance(value, Tracked):
+        return Array(Leaf(gates.INPUT, value.value, name, value.node, wanted), value.value)
+    array: Any = np.float64(value) if type(value) is float else plain(value)
+    if type(array) in (bool, int, complex):
+        array = np.asarray(array)[()]
+    return Array(Leaf(gates.INPUT, array, name, None, wanted), array)
+
+
+def argument_name(f: Callable[..., Any], position: int) -> str:
+    """The name `f` gives its positional argument, for messages and pictures."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return f"argument {position}"
+    if position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL:
+        return parameters[position].name
+    rest = next((p for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+    return f"{rest.name}[{position - parameters.index(rest)}]" if rest else f"argument {position}"
+
+
+class Run:
+    """One run of a function on fresh leaves: its output, and the gradients it can be asked for."""
+
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], positions: Sequence[int]):
+        traced = list(args)
+        self.leaves: list[Leaf] = []
+        self.rebuilds: list[tuple[int, Callable[[list[Any]], Any]]] = []
+        for position in positions:
+            if not -len(args) <= position < len(args):
+                raise InputError(
+                    f"argnums asks for argument {position}, but {_name(f)} was called with {len(args)} arguments{here()}"
+                )
+            leaves, rebuild = tree.flatten(args[position])
+            arrays = []
+            for index, leaf in enumerate(leaves):
+                try:
+                    array = track(leaf)
+                    require_differentiable(array.value, "it")
+                except DTypeError as error:
+                    name = tree.names(args[position], argument_name(f, position % len(args)))[index]
+                    raise DTypeError(f"the gradient with respect to {name} of {_name(f)} was asked for: {error}") from None
+                arrays.append(array)
+                self.leaves.append(array.node)  # type: ignore[arg-type]
+            traced[position] = rebuild(arrays)
+            self.rebuilds.append((len(arrays), rebuild))
+        self.output = f(*traced, **kwargs)
+
+    def route(self, outputs: Sequence[Any]) -> Plan:
+        """The nodes between `outputs` and the leaves."""
+        if not self.leaves:
+            return Plan([], 0, False)
+        return plan([output.node for output in outputs if isinstance(output, Tracked)], self.leaves)
+
+    def gradients(self, route: Plan, outputs: Sequence[Any], upstream: Sequence[Any]) -> tuple[Any, ...]:
+        """Gradients in the structure of each differentiated argument."""
+        if not self.leaves:
+            flat = []
+        else:
+            seeds = [
+                (output.node, seed)
+                for output, seed in zip(outputs, upstream, strict=True)
+                if isinstance(output, Tracked) and output.node.leaf >= route.oldest
+            ]
+            flat = sweep(route, seeds, self.leaves, Array)
+        whole = [
+            _zeros(leaf) if gradient is None else gradient for leaf, gradient in zip(self.leaves, flat, strict=True)
+        ]
+        result = []
+        for number, rebuild in self.rebuilds:
+            result.append(rebuild(whole[:number]))
+            whole = whole[number:]
+        return tuple(result)
+
+
+def _zeros(leaf: Leaf) -> Any:
+    return leaf.value * 0 if not isinstance(leaf.value, np.ndarray | np.generic) else np.zeros(leaf.shape, leaf.dtype)[()]
+
+
+def _name(f: Any) -> str:
+    return f"{getattr(f, '__name__', type(f).__name__)}()"
+
+
+def _released(value: Any, nested: bool) -> Any:
+    """What the caller gets: plain values, or traced ones when an enclosing transform will want them."""
+    return value if nested or not isinstance(value, Tracked) else value.value
+
+
+def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+def _scalar(output: Any, f: Any, what: str) -> Any:
+    """Check that `output` is a single real number, as a gradient needs."""
+    if not isinstance(output, Tracked | np.ndarray | np.generic | int | float | complex) and not hasattr(output, "shape"):
+        raise ShapeError(
+            f"{what} needs a function that returns a single number; {_name(f)} returned {type(output).__name__}. "
+            f"If it returns (loss, extra), pass has_aux=True{here()}"
+        )
+    if np.shape(output) != ():
+        raise ShapeError(
+            f"{what} needs a function that returns a single number; {_name(f)} returned shape {tuple(np.shape(output))}. "
+            f"Sum it, or use gw.jacobian for the gradient of every entry{here()}"
+        )
+    if isinstance(output, Tracked):
+        if "complex" in str(output.value.dtype):
+            raise DTypeError(f"{what} needs a real number; {_name(f)} returned a complex one: take .real or abs(){here()}")
+        require_differentiable(output.value, f"the result of {_name(f)}")
+    return output
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The function that returns both what `f` returns and its gradient.
+
+    Args:
+        f: Returns a single real number; with `has_aux`, a pair of that and anything else.
+        argnums: Which positional arguments to differentiate by; for a sequence the gradient is a tuple. An argument may be
+            a nested dict, list, tuple or dataclass of floating or complex arrays.
+        has_aux: Whether `f` returns a pair (loss, extra); then the result is ((loss, extra), gradient).
+
+    Returns:
+        A function with the arguments of `f`. The gradient has the structure, shapes and dtypes of the arguments. For
+        complex arguments it is ∂f/∂Re + i·∂f/∂Im, so that ``z -= rate * gradient`` descends.
+
+    Raises:
+        ShapeError: `f` does not return a single number.
+        DTypeError: An argument differentiated by is an integer or boolean, or the result is complex.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> value, gradient = gw.value_and_grad(lambda x: np.sum(x ** 2))(np.array([1.0, 2.0]))
+        >>> float(value), gradient.tolist()
+        (5.0, [2.0, 4.0])
+    """
+    positions = _positions(argnums)
+    single = isinstance(argnums, int)
+
+    @wraps(f)
+    def with_gradient(*args: Any, **kwargs: Any) -> Any:
+        run = Run(f, args, kwargs, positions)
+        output, aux = run.output, None
+        if has_aux:
+            try:
+                output, aux = output
+            except (TypeError, ValueError):
+                raise ShapeError(f"has_aux=True needs {_name(f)} to return a pair (loss, extra){here()}") from None
+        output = _scalar(output, f, "a gradient")
+        route = run.route([output])
+        one = np.ones((), output.dtype)[()] if isinstance(output, Tracked) else 1.0
+        gradients = run.gradients(route, [output], [one])
+        value = _released(output, route.nested)
+        if has_aux:
+            leaves, rebuild = tree.flatten(aux)
+            value = (value, rebuild([_released(leaf, route.nested) for leaf in leaves]))
+        return value, (gradients[0] if single else gradients)
+
+    return with_gradient
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The function that returns the gradient of `f`. See `value_and_grad` for arguments and errors.
+
+    With `has_aux` it returns (gradient, extra).
+
+    Example:
+        >>> import gatewise as gw
+        >>> f = lambda x, y, z: (x + y) * z
+        >>> [float(g) for g in gw.grad(f, argnums=(0, 1, 2))(-2.0, 5.0, -4.0)]
+        [-4.0, -4.0, 3.0]
+        >>> float(gw.grad(gw.grad(lambda x: x ** 3))(2.0))
+        12.0
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def gradient_of(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return gradient_of
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value of `f` at `primals`, and the function that pulls an upstream gradient back to them.
+
+    Returns:
+        (value, pullback). ``pullback(upstream)`` takes a gradient of the value's structure and shapes and returns a tuple
+        with one gradient per primal; it may be called any number of times.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> value, pullback = gw.vjp(np.exp, np.array([0.0, 1.0]))
+        >>> pullback(np.array([1.0, 0.0]))[0].tolist()
+        [1.0, 0.0]
+    """
+    run = Run(f, primals, {}, range(len(primals)))
+    outputs, rebuild = tree.flatten(run.output)
+    route = run.route(outputs)
+
+    def pullback(upstream: Any) -> tuple[Any, ...]:
+        seeds = _matching(upstream, outputs, "the upstream gradient", "the value")
+        return run.gradients(route, outputs, seeds)
+
+    return rebuild([_released(output, route.nested) for output in outputs]), pullback
+
+
+def _matching(given: Any, wanted: Sequence[Any], what: str, whose: str) -> list[Any]:
+    """Leaves of `given`, checked to have the number and shapes of `wanted`, in the dtypes of `wanted`."""
+    leaves, _ = tree.flatten(given)
+    if len(leaves) != len(wanted):
+        raise ShapeError(f"{what} has {len(leaves)} arrays, {whose} has {len(wanted)}{here()}")
+    result = []
+    for leaf, like in zip(leaves, wanted, strict=True):
+        if np.shape(leaf) != np.shape(like):
+            raise ShapeError(f"{what} has shape {np.shape(leaf)}, {whose} has shape {np.shape(like)}{here()}")
+        if isinstance(like, Tracked | np.ndarray | np.generic) and getattr(leaf, "dtype", None) != like.dtype:
+            leaf = gates.astype(np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf, like.dtype)
+        result.append(leaf)
+    return result
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of `f` at `primals`, and how fast it changes when they move along `tangents`.
+
+    Computed by a forward sweep that derives every step from the gates' local gradients.
+
+    Returns:
+        (value, tangent), both in the structure of what `f` returns.
+
+    Raises:
+        ShapeError: Tangents do not match the primals.
+
+    Example:
+        >>> import gatewise as gw
+        >>> value, tangent = gw.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
+        >>> float(value), float(tangent)
+        (12.0, 4.0)
+    """
+    run = Run(f, primals, {}, range(len(primals)))
+    directions = _matching(tuple(tangents), run.leaves, "the tangent", "its primal")
+    outputs, rebuild = tree.flatten(run.output)
+    route = run.route(outputs)
+    nested = route.nested or any(isinstance(t, Tracked) for t in directions)
+    known = push(route, dict(zip(run.leaves, directions, strict=True)), Array)
+    moved = []
+    for output in outputs:
+        tangent = known.get(output.node) if isinstance(output, Tracked) else None
+        moved.append(np.zeros_like(stop_gradient(output))[()] if tangent is None else tangent)
+    return rebuild([_released(output, nested) for output in outputs]), rebuild(moved)
+
+
+def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The function that returns all first derivatives of `f`: shape (*output shape, *input shape).
+
+    One backward sweep per entry of the output, over one run of `f`. For nested outputs or arguments the result nests
+    accordingly: the structure of the output, and in it the structure of the argument.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> gw.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0])).tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+    """
+    positions = _positions(argnums)
+    single = isinstance(argnums, int)
+
+    @wraps(f)
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        run = Run(f, args, kwargs, positions)
+        outputs, rebuild = tree.flatten(run.output)
+        blocks = [_jacobian_rows(run, output) for output in outputs]
+        return rebuild([block[0] if single else block for block in blocks])
+
+    return jacobian_of
+
+
+def _jacobian_rows(run: Run, output: Any) -> tuple[Any, ...]:
+    """For one output array, the Jacobian with respect to every differentiated argument."""
+    shape = tuple(np.shape(output))
+    route = run.route([output])
+    dtype = output.dtype if isinstance(output, Tracked) else np.dtype(float)
+    rows: list[list[Any]] = []
+    for index in np.ndindex(*shape):
+        seed = np.zeros(shape, dtype)
+        seed[index] = 1
+        leaves, rebuild = tree.flatten(run.gradients(route, [output], [seed[()]]))
+        rows.append(leaves)
+    if not rows:
+        empty, rebuild = tree.flatten(run.gradients(route, [output], [np.zeros(shape, dtype)]))
+        stacked = [np.zeros(shape + tuple(np.shape(leaf)), dtype) for leaf in empty]
+    else:
+        stacked = [
+            gates.reshape(gates.stack([row[i] for row in rows]), shape + tuple(np.shape(rows[0][i])))
+            for i in range(len(rows[0]))
+        ]
+    whole: tuple[Any, ...] = rebuild(stacked)
+    return whole
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The function that returns all second derivatives of `f`: shape (*input shape, *input shape).
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> gw.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0])).tolist()
+        [[10.0, 6.0], [6.0, 0.0]]
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+    """The Hessian of `f` at `x` times `v`, without forming the Hessian: a forward sweep over the gradient.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> gw.hvp(lambda x: np.sum(x ** 3), np.array([1.0, 2.0]), np.array([1.0, 1.0])).tolist()
+        [6.0, 12.0]
+    """
+    return jvp(grad(f), (x,), (v,))[1]

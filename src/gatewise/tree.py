@@ -1,0 +1,91 @@
+"""Nested arguments and results: dicts, lists, tuples, dataclasses as flat lists of arrays and back again.
+
+The walking itself is optree's; it is imported only when something nested comes along, so that plain arrays stay fast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gatewise.graph import NUMPY_TYPES, Tracked
+
+NAMESPACE = "gatewise"
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether `value` is an array or a number rather than a container of them."""
+    return type(value) in NUMPY_TYPES or isinstance(value, Tracked | np.ndarray | np.generic)
+
+
+def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+    """Leaves of `tree` in order, and the function that builds the same structure from new leaves.
+
+    Example:
+        >>> leaves, rebuild = flatten({"b": 1.0, "W": [2.0, 3.0]})
+        >>> leaves
+        [2.0, 3.0, 1.0]
+        >>> rebuild([20.0, 30.0, 10.0])
+        {'b': 10.0, 'W': [20.0, 30.0]}
+    """
+    if is_leaf(tree):
+        return [tree], _only
+    optree = _optree(tree)
+    leaves, structure = optree.tree_flatten(tree, is_leaf=is_leaf, namespace=NAMESPACE)
+    return leaves, lambda new: optree.tree_unflatten(structure, new)
+
+
+def names(tree: Any, root: str) -> list[str]:
+    """A name for each leaf of `tree`, as Python would spell it.
+
+    Example:
+        >>> names({"W": [1.0, 2.0]}, "params")
+        ["params['W'][0]", "params['W'][1]"]
+    """
+    if is_leaf(tree):
+        return [root]
+    optree = _optree(tree)
+    _, structure = optree.tree_flatten(tree, is_leaf=is_leaf, namespace=NAMESPACE)
+    return [accessor.codify(root) for accessor in structure.accessors()]
+
+
+def _only(leaves: list[Any]) -> Any:
+    return leaves[0]
+
+
+def _optree(tree: Any) -> Any:
+    """The optree module, taught the dataclasses that `tree` holds."""
+    import optree
+
+    pending = [tree]
+    while pending:
+        leaves = optree.tree_leaves(pending.pop(), is_leaf=is_leaf, namespace=NAMESPACE)
+        for leaf in leaves:
+            if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+                _register(optree, type(leaf))
+                pending.append(leaf)
+    return optree
+
+
+def _register(optree: Any, kind: type[Any]) -> None:
+    """Teach optree to walk a dataclass, field by field. Twice is harmless: another thread may have been faster."""
+    fields = tuple(field.name for field in dataclasses.fields(kind))
+
+    def take_apart(instance: Any) -> tuple[tuple[Any, ...], None, tuple[str, ...]]:
+        return tuple(getattr(instance, name) for name in fields), None, fields
+
+    def put_together(_: None, values: Any) -> Any:
+        instance = object.__new__(kind)
+        for name, value in zip(fields, values, strict=True):
+            object.__setattr__(instance, name, value)
+        return instance
+
+    try:
+        optree.register_pytree_node(
+            kind, take_apart, put_together, path_entry_type=optree.DataclassEntry, namespace=NAMESPACE
+        )
+    except ValueError:
+        pass
