@@ -7,6 +7,7 @@ NumPy's functions and the array methods reach them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -29,24 +30,13 @@ from gatewise.gates.selection import (
     OR,
     XOR,
 )
-from gatewise.graph import Leaf, Node, Tracked, apply, apply_binary, plain
-from gatewise.source import here
+from gatewise.graph import Leaf, Node, Tracked, apply, operator_method, plain
+from gatewise.source import here, outside
 
 
-def _operator(gate: Gate) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
-    """The operator method of a two-operand gate, and its reflection."""
-
-    def forward(self: Any, other: Any) -> Any:
-        return apply_binary(gate, self, other)
-
-    def reflected(self: Any, other: Any) -> Any:
-        return apply(gate, other, self)
-
-    return forward, reflected
-
-
-def _comparison(gate: Gate) -> Callable[[Any, Any], Any]:
-    return _operator(gate)[0]
+def _reflected(gate: Gate) -> Callable[[Any, Any], Any]:
+    """The operator method for a left operand that is not an Array."""
+    return lambda self, other: apply(gate, other, self)
 
 
 class Array(Tracked):
@@ -133,23 +123,23 @@ class Array(Tracked):
 
     # ------------------------------------------------------------------------------------------------- operators
 
-    __add__, __radd__ = _operator(ADD)
-    __sub__, __rsub__ = _operator(SUBTRACT)
-    __mul__, __rmul__ = _operator(MULTIPLY)
-    __truediv__, __rtruediv__ = _operator(DIVIDE)
-    __floordiv__, __rfloordiv__ = _operator(FLOOR_DIVIDE)
-    __mod__, __rmod__ = _operator(REMAINDER)
-    __pow__, __rpow__ = _operator(POWER)
-    __matmul__, __rmatmul__ = _operator(MATMUL)
-    __and__, __rand__ = _operator(AND)
-    __or__, __ror__ = _operator(OR)
-    __xor__, __rxor__ = _operator(XOR)
-    __lt__ = _comparison(LESS)
-    __le__ = _comparison(LESS_EQUAL)
-    __gt__ = _comparison(GREATER)
-    __ge__ = _comparison(GREATER_EQUAL)
-    __eq__ = _comparison(EQUAL)  # type: ignore[assignment]
-    __ne__ = _comparison(NOT_EQUAL)  # type: ignore[assignment]
+    __add__, __radd__ = operator_method(ADD), _reflected(ADD)
+    __sub__, __rsub__ = operator_method(SUBTRACT), _reflected(SUBTRACT)
+    __mul__, __rmul__ = operator_method(MULTIPLY), _reflected(MULTIPLY)
+    __truediv__, __rtruediv__ = operator_method(DIVIDE), _reflected(DIVIDE)
+    __floordiv__, __rfloordiv__ = operator_method(FLOOR_DIVIDE), _reflected(FLOOR_DIVIDE)
+    __mod__, __rmod__ = operator_method(REMAINDER), _reflected(REMAINDER)
+    __pow__, __rpow__ = operator_method(POWER), _reflected(POWER)
+    __matmul__, __rmatmul__ = operator_method(MATMUL), _reflected(MATMUL)
+    __and__, __rand__ = operator_method(AND), _reflected(AND)
+    __or__, __ror__ = operator_method(OR), _reflected(OR)
+    __xor__, __rxor__ = operator_method(XOR), _reflected(XOR)
+    __lt__ = operator_method(LESS)
+    __le__ = operator_method(LESS_EQUAL)
+    __gt__ = operator_method(GREATER)
+    __ge__ = operator_method(GREATER_EQUAL)
+    __eq__ = operator_method(EQUAL)  # type: ignore[assignment]
+    __ne__ = operator_method(NOT_EQUAL)  # type: ignore[assignment]
 
     def __neg__(self) -> Any:
         return gates.negative(self)
@@ -448,7 +438,7 @@ def variable(value: Any, name: str | None = None) -> Array:
     value = plain(value)
     array = np.array(value)[()] if isinstance(value, np.ndarray | np.generic | float | int | complex) else value
     require_differentiable(array, f"variable {name!r}" if name else "a variable")
-    return Array(Leaf(gates.INPUT, array, name), array)
+    return Array(Leaf(gates.INPUT, array, name, place=outside(sys._getframe(1))), array)
 
 
 def constant(value: Any) -> Array:
@@ -467,9 +457,15 @@ def stop_gradient(x: Any) -> Any:
     return x.value if isinstance(x, Tracked) else x
 
 
+_FLOATING = frozenset("fc")
+
+
 def require_differentiable(value: Any, what: str) -> None:
     """Raise a DTypeError unless `value` has a dtype that carries gradients."""
-    kind = str(getattr(value, "dtype", type(value).__name__)).rpartition(".")[2]
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "kind", None) in _FLOATING:
+        return
+    kind = str(dtype or type(value).__name__).rpartition(".")[2]
     if not kind.startswith(("float", "complex", "bfloat")):
         raise DTypeError(
             f"{what} is {kind}, and only floating and complex numbers carry a gradient: write 3.0 instead of 3, or "

@@ -25,7 +25,8 @@ from gatewise import gates
 from gatewise.graph import Node, Tracked, namespace
 from gatewise.source import origin
 
-COMPLEX = frozenset({np.dtype("complex64"), np.dtype("complex128")})
+COMPLEX64, COMPLEX128 = np.dtype("complex64"), np.dtype("complex128")
+COMPLEX = frozenset({COMPLEX64, COMPLEX128})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ def _sweep(
         if nested:
             origin.set((node.code, node.instruction))
             saved = tracked(node, wrap)
-        mirrored = node.dtype in COMPLEX and gate.holomorphic
+        shape, dtype = node.shape, node.dtype
+        mirrored = (dtype is COMPLEX128 or dtype is COMPLEX64) and gate.holomorphic
+        exact = gate.elementwise and not strong  # then a gradient fits its wire unless shape or dtype differ
         if mirrored:
             upstream = gates.conj(upstream)
         wire = -1
@@ -123,14 +126,14 @@ def _sweep(
             wire += 1
             if source is None or rule is None or source.leaf < oldest:
                 continue
-            gradient = rule(gate, upstream, saved)
+            gradient = rule(gate, upstream, *saved)
             if gradient is None:
                 continue
             if mirrored:
                 gradient = gates.conj(gradient)
             if strong and gate.elementwise:
                 gradient = gates.where(upstream == 0, 0.0, gradient)
-            if source.shape is not node.shape or source.dtype is not node.dtype or not gate.elementwise or strong:
+            if not exact or source.dtype is not dtype or not (source.shape is shape or source.shape == shape):
                 gradient = fit(gradient, source)
             if watch is not None:
                 watch(node, wire, gradient)

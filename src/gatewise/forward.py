@@ -42,7 +42,7 @@ def _push_through(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tra
         source = node.inputs[wire]
         if gate.holomorphic or (source is not None and source.dtype not in COMPLEX):
             stretched = gates.broadcast_to(tangent, node.shape) if tangent.shape != node.shape else tangent
-            pushed = rule(gate, stretched, tracked(node, wrap) if nested else node.saved)
+            pushed = rule(gate, stretched, *(tracked(node, wrap) if nested else node.saved))
             pushed = gates.where(stretched == 0, 0.0, pushed)
             return pushed if pushed.dtype == node.dtype else gates.astype(pushed, node.dtype)
     if gate.linear:
@@ -68,7 +68,8 @@ def _transpose(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracke
     leaf = Leaf(INPUT, probe)
     upstream = wrap(leaf, probe)
     mirrored = node.dtype in COMPLEX and node.gate.holomorphic
-    gradient = rule(node.gate, gates.conj(upstream) if mirrored else upstream, tracked(node, wrap) if nested else node.saved)
+    saved = tracked(node, wrap) if nested else node.saved
+    gradient = rule(node.gate, gates.conj(upstream) if mirrored else upstream, *saved)
     gradient = fit(gates.conj(gradient) if mirrored else gradient, source)
     if not isinstance(gradient, Tracked):
         return np.zeros(node.shape, node.dtype)

@@ -26,8 +26,8 @@ from gatewise.graph import Spec
 if TYPE_CHECKING:
     from gatewise.samples import Sample
 
-#: A local gradient as the sweep calls it: (gate, upstream gradient, saved values) -> gradient on that input wire.
-Rule = Callable[[Any, Any, tuple[Any, ...]], Any]
+#: A local gradient as the sweep calls it: (gate, upstream gradient, *saved values) -> gradient on that input wire.
+Rule = Callable[..., Any]
 
 #: Every gate class by name.
 REGISTRY: dict[str, type[Gate]] = {}
@@ -131,7 +131,7 @@ class Gate:
 
 
 def _bind_rules(cls: type[Gate]) -> None:
-    """Collect the local gradients of `cls`, note what they read, and give each the uniform call (gate, g, saved)."""
+    """Collect the local gradients of `cls`, note what they read, and give each the uniform call (gate, g, *saved)."""
     if cls.variadic:
         functions = [cls.__dict__.get("local") or getattr(cls, "local", None)]
         skip = 3  # self, index, g
@@ -147,22 +147,21 @@ def _bind_rules(cls: type[Gate]) -> None:
     if cls.variadic:
         cls.rules = _VariadicRules(functions[0], places[0]) if functions[0] else ()
     else:
-        rules = [_uniform(f, place) if f else None for f, place in zip(functions, places, strict=True)]
+        rules = [_uniform(f, place, len(cls.reads)) if f else None for f, place in zip(functions, places, strict=True)]
         cls.rules = tuple(rules) if any(rules) else ()
     cls.differentiable = bool(cls.rules)
     cls.save = staticmethod(_saver(cls.reads, cls.wires, cls.variadic)) if cls.reads else None  # type: ignore[assignment]
 
 
-def _uniform(function: Callable[..., Any], places: tuple[int, ...]) -> Rule:
-    """The rule that hands `function` what it reads out of the saved values."""
-    match places:
-        case ():
-            return lambda gate, g, saved: function(gate, g)
-        case (a,):
-            return lambda gate, g, saved: function(gate, g, saved[a])
-        case (a, b):
-            return lambda gate, g, saved: function(gate, g, saved[a], saved[b])
-    return lambda gate, g, saved: function(gate, g, *[saved[place] for place in places])
+def _uniform(function: Callable[..., Any], places: tuple[int, ...], number: int) -> Rule:
+    """The rule that hands `function` what it reads out of the `number` saved values."""
+    if places == tuple(range(number)):
+        return function
+    if number == 2 and len(places) == 1:
+        if places == (0,):
+            return lambda gate, g, a, b: function(gate, g, a)
+        return lambda gate, g, a, b: function(gate, g, b)
+    return lambda gate, g, *saved: function(gate, g, *[saved[place] for place in places])
 
 
 class _VariadicRules:
@@ -173,7 +172,7 @@ class _VariadicRules:
         self.places = places
 
     def __getitem__(self, index: int) -> Rule:
-        def rule(gate: Any, g: Any, saved: tuple[Any, ...]) -> Any:
+        def rule(gate: Any, g: Any, *saved: Any) -> Any:
             return self.function(gate, index, g, *[saved[place] for place in self.places])
 
         return rule
@@ -216,6 +215,15 @@ class Elementwise(Gate):
         with np.errstate(all="ignore"):
             probe = self.forward(np, *[_probe(spec) for spec in specs])
         return Spec(shape, probe.dtype)
+
+
+class Operator(Elementwise):
+    """Element-wise gates of two operands that one of Python's operators computes, whatever library the arrays are of."""
+
+    compute: ClassVar[Callable[[Any, Any], Any]]
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return type(self).compute(x, y)
 
 
 def _probe(spec: Spec) -> Any:

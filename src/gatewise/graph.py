@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise.errors import DTypeError, GatewiseError, IndexingError, ShapeError, TracedValueError
-from gatewise.source import PACKAGE, Where, here, outside, resolve
+from gatewise.source import INTERNAL, Where, here, outside, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import CodeType, FrameType
+    from collections.abc import Callable, Sequence
+    from types import CodeType
 
 _next_order = count(1).__next__
 _getframe = sys._getframe
@@ -113,10 +113,15 @@ class Leaf(Node):
     __slots__ = ("grad", "name", "value")
 
     def __init__(
-        self, gate: Any, value: Any, name: str | None = None, source: Node | None = None, wanted: bool = True
+        self,
+        gate: Any,
+        value: Any,
+        name: str | None = None,
+        source: Node | None = None,
+        wanted: bool = True,
+        place: tuple[CodeType | Where | None, int] = (None, 0),
     ) -> None:
         order = _next_order()
-        code, instruction = outside(_getframe(1))
         super().__init__(
             gate,
             () if source is None else (source,),
@@ -126,8 +131,7 @@ class Leaf(Node):
             value.dtype,
             order,
             order if wanted else 0,
-            code,
-            instruction,
+            *place,
         )
         self.value = value
         self.name = name
@@ -163,7 +167,9 @@ def plain(value: Any) -> Any:
     Raises:
         DTypeError: The value is not numeric, or it is a list that holds traced values.
     """
-    if value is None or isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array_namespace__"):
+    if value is None or type(value) in PYTHON_NUMBERS:
+        return value
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array_namespace__"):
         if getattr(getattr(value, "dtype", None), "kind", "f") not in "biufc":
             raise DTypeError(f"gates compute with numbers; got an array of dtype {value.dtype}{here()}")
         return value
@@ -210,71 +216,23 @@ def apply(gate: Any, *operands: Any) -> Any:
         raise failure(gate, values, error) from error
     if wrap is None:
         return value
-    feeds = tuple(inputs)
-    return _record(
-        gate,
-        wrap,
-        feeds,
-        tuple([v if n is None else None for n, v in zip(inputs, values, strict=True)]) if constant else None,
-        tuple(values),
-        value,
-        leaf,
-        feeds[0],
-        _getframe(2),
-    )
-
-
-def apply_binary(gate: Any, x: Any, y: Any) -> Any:
-    """`apply` for two operands of which the first is known to be tracked: every operator goes through here."""
-    node = x.node
-    leaf = node.leaf
-    if isinstance(y, Tracked):
-        other = y.node
-        values = (x.value, y.value)
-        constants = None
-        if other.leaf > leaf:
-            leaf = other.leaf
-    else:
-        other = None
-        if type(y) not in NUMPY_TYPES:
-            y = plain(y)
-        values = (x.value, y)
-        constants = (None, y)
-    try:
-        value = gate.forward(np if type(x.value) in NUMPY_TYPES else namespace(values), *values)
-    except (ValueError, TypeError, IndexError) as error:
-        raise failure(gate, values, error) from error
-    return _record(gate, x.__class__, (node, other), constants, values, value, leaf, node, _getframe(2))
-
-
-def _record(
-    gate: Any,
-    wrap: type[Tracked],
-    inputs: tuple[Node | None, ...],
-    constants: tuple[Any, ...] | None,
-    values: tuple[Any, ...],
-    value: Any,
-    leaf: int,
-    first: Node | None,
-    frame: FrameType,
-) -> Tracked:
-    """Add the node of a gate that was just run, and wrap its value."""
+    frame = _getframe(2)
     code: Any = frame.f_code
-    if code.co_filename.startswith(PACKAGE):
+    if INTERNAL[code.co_filename]:
         code, instruction = outside(frame)
     else:
         instruction = frame.f_lasti
-    # Sharing the input's shape tuple saves memory, and lets the sweep see at a glance that nothing was broadcast.
     shape = value.shape
+    first = inputs[0]
     if first is not None and shape == first.shape:
         shape = first.shape
     save = gate.save
     return wrap(
         Node(
             gate,
-            inputs,
-            constants,
-            () if save is None else save(values, value),
+            tuple(inputs),
+            tuple([v if n is None else None for n, v in zip(inputs, values, strict=True)]) if constant else None,
+            () if save is None else save(tuple(values), value),
             shape,
             value.dtype,
             _next_order(),
@@ -284,6 +242,60 @@ def _record(
         ),
         value,
     )
+
+
+def operator_method(gate: Any) -> Callable[[Any, Any], Any]:
+    """The method that a two-operand operator of a tracked value is.
+
+    It does what `apply` does, written out for two operands, because most gates of most circuits are made here. The gate
+    says with ``compute`` which of Python's operators it is.
+    """
+    compute, save, differentiable = type(gate).compute, gate.save, gate.differentiable
+
+    def method(self: Tracked, other: Any) -> Any:
+        node = self.node
+        leaf = node.leaf
+        x = self.value
+        if isinstance(other, Tracked):
+            other_node = other.node
+            y = other.value
+            constants = None
+            if other_node.leaf > leaf:
+                leaf = other_node.leaf
+        else:
+            other_node = None
+            y = other if type(other) in NUMPY_TYPES else plain(other)
+            constants = (None, y)
+        try:
+            value = compute(x, y)
+        except (ValueError, TypeError, IndexError) as error:
+            raise failure(gate, (x, y), error) from error
+        frame = _getframe(1)
+        code: Any = frame.f_code
+        if INTERNAL[code.co_filename]:
+            code, instruction = outside(frame)
+        else:
+            instruction = frame.f_lasti
+        shape = value.shape
+        if shape == node.shape:
+            shape = node.shape  # sharing the tuple saves memory, and shows the sweep that nothing was broadcast
+        return self.__class__(
+            Node(
+                gate,
+                (node, other_node),
+                constants,
+                () if save is None else save((x, y), value),
+                shape,
+                value.dtype,
+                _next_order(),
+                leaf if differentiable else 0,
+                code,
+                instruction,
+            ),
+            value,
+        )
+
+    return method
 
 
 def failure(gate: Any, values: Sequence[Any], error: Exception) -> GatewiseError:

@@ -16,6 +16,17 @@ from types import CodeType, FrameType
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
+class _Internal(dict[str, bool]):
+    """Whether a file belongs to Gatewise: ``INTERNAL[code.co_filename]``, worked out once per file."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = internal = file.startswith(PACKAGE)
+        return internal
+
+
+INTERNAL = _Internal()
+
+
 @dataclass(frozen=True)
 class Where:
     """A place in the user's code: file, line, the columns of the expression and the text of the line.
@@ -55,7 +66,7 @@ def outside(frame: FrameType | None) -> tuple[CodeType | Where | None, int]:
     told = origin.get()
     if told is not None:
         return told
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame is not None and INTERNAL[frame.f_code.co_filename]:
         frame = frame.f_back
     return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,14 +22,23 @@ from gatewise.graph import Leaf, Tracked, plain
 from gatewise.source import here
 
 
-def track(value: Any, name: str | None = None, *, wanted: bool = True) -> Array:
-    """A fresh leaf for `value`, which may itself be a traced value of an enclosing transform."""
+def track(value: Any, name: str | None = None) -> Array:
+    """A fresh leaf that wants a gradient, for `value`, which may itself be traced by an enclosing transform.
+
+    Raises:
+        DTypeError: The value is not floating or complex.
+    """
+    source = None
     if isinstance(value, Tracked):
-        return Array(Leaf(gates.INPUT, value.value, name, value.node, wanted), value.value)
-    array: Any = np.float64(value) if type(value) is float else plain(value)
-    if type(array) in (bool, int, complex):
-        array = np.asarray(array)[()]
-    return Array(Leaf(gates.INPUT, array, name, None, wanted), array)
+        source, value = value.node, value.value
+    elif type(value) is float:
+        value = np.float64(value)
+    elif type(value) is not np.ndarray:
+        value = plain(value)
+        if type(value) is complex:
+            value = np.complex128(value)
+    require_differentiable(value, "it")
+    return Array(Leaf(gates.INPUT, value, name, source), value)
 
 
 def argument_name(f: Callable[..., Any], position: int) -> str:
@@ -57,19 +66,23 @@ class Run:
                     f"argnums asks for argument {position}, but {_name(f)} was called with {len(args)} arguments{here()}"
                 )
             leaves, rebuild = tree.flatten(args[position])
-            arrays = []
-            for index, leaf in enumerate(leaves):
-                try:
-                    array = track(leaf)
-                    require_differentiable(array.value, "it")
-                except DTypeError as error:
-                    name = tree.names(args[position], argument_name(f, position % len(args)))[index]
-                    raise DTypeError(f"the gradient with respect to {name} of {_name(f)} was asked for: {error}") from None
-                arrays.append(array)
-                self.leaves.append(array.node)  # type: ignore[arg-type]
+            try:
+                arrays = [track(leaf) for leaf in leaves]
+            except DTypeError:
+                self._refuse(f, args, position, leaves)
             traced[position] = rebuild(arrays)
+            self.leaves.extend([array.node for array in arrays])  # type: ignore[misc]
             self.rebuilds.append((len(arrays), rebuild))
         self.output = f(*traced, **kwargs)
+
+    def _refuse(self, f: Callable[..., Any], args: Sequence[Any], position: int, leaves: list[Any]) -> NoReturn:
+        """Raise for the first leaf of an argument that carries no gradient, by its name."""
+        for leaf, name in zip(leaves, tree.names(args[position], argument_name(f, position % len(args))), strict=True):
+            try:
+                track(leaf)
+            except DTypeError as error:
+                raise DTypeError(f"{_name(f)}, gradient with respect to {name}: {error}") from None
+        raise AssertionError("one of the leaves was refused")
 
     def route(self, outputs: Sequence[Any]) -> Plan:
         """The nodes between `outputs` and the leaves."""
@@ -111,12 +124,17 @@ def _released(value: Any, nested: bool) -> Any:
     return value if nested or not isinstance(value, Tracked) else value.value
 
 
+_REAL = frozenset({np.dtype("float64"), np.dtype("float32")})
+
+
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
     return (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
 
 def _scalar(output: Any, f: Any, what: str) -> Any:
     """Check that `output` is a single real number, as a gradient needs."""
+    if isinstance(output, Tracked) and output.node.shape == () and output.value.dtype in _REAL:
+        return output
     if not isinstance(output, Tracked | np.ndarray | np.generic | int | float | complex) and not hasattr(output, "shape"):
         raise ShapeError(
             f"{what} needs a function that returns a single number; {_name(f)} returned {type(output).__name__}. "

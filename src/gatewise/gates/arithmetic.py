@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.gate import Elementwise, Kink, implements
+from gatewise.gate import Elementwise, Kink, Operator, implements
 from gatewise.graph import apply
 from gatewise.samples import broadcast_samples, complexes, normal, sample, unary_samples
 
 
-class Add(Elementwise):
+class Add(Operator):
     """x + y"""
 
     name = "add"
     symbol = "+"
+    compute = operator.add
     story = "distributes: every input receives the upstream gradient unchanged"
     samples = (*broadcast_samples(), sample(complexes(3), complexes(3)), sample(normal(2, 3), complexes(3)))
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x + y
 
     def local_x(self, g: Any) -> Any:
         return g
@@ -31,16 +30,14 @@ class Add(Elementwise):
         return g
 
 
-class Subtract(Elementwise):
+class Subtract(Operator):
     """x - y"""
 
     name = "subtract"
     symbol = "−"
+    compute = operator.sub
     story = "distributes with signs: the first input receives the upstream gradient, the second its negative"
     samples = (*broadcast_samples(), sample(complexes(3), normal(3)))
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x - y
 
     def local_x(self, g: Any) -> Any:
         return g
@@ -49,16 +46,14 @@ class Subtract(Elementwise):
         return -g
 
 
-class Multiply(Elementwise):
+class Multiply(Operator):
     """x * y"""
 
     name = "multiply"
     symbol = "*"
+    compute = operator.mul
     story = "swaps: each input receives the upstream gradient times the other input"
     samples = (*broadcast_samples(), sample(complexes(3), complexes(3)), sample(normal(2, 3), complexes(3)))
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x * y
 
     def local_x(self, g: Any, y: Any) -> Any:
         return g * y
@@ -67,16 +62,14 @@ class Multiply(Elementwise):
         return g * x
 
 
-class Divide(Elementwise):
+class Divide(Operator):
     """x / y"""
 
     name = "divide"
     symbol = "/"
+    compute = operator.truediv
     story = "the numerator receives upstream / denominator, the denominator minus that times the quotient"
     samples = (*broadcast_samples(draw.positive), sample(complexes(3), complexes(3)))
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x / y
 
     def local_x(self, g: Any, y: Any) -> Any:
         return g / y
@@ -101,11 +94,12 @@ class Negative(Elementwise):
         return -g
 
 
-class Power(Elementwise):
+class Power(Operator):
     """x ** y"""
 
     name = "pow"
     symbol = "**"
+    compute = operator.pow
     story = "scales: the base receives upstream · y · x^(y-1), the exponent upstream · x^y · log x"
     samples = (
         *broadcast_samples(draw.positive),
@@ -120,9 +114,6 @@ class Power(Elementwise):
         Kink((0.0, 1.0), (1.0, 0.0), "x^1 has slope 1 at 0 too"),
     )
 
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x**y
-
     def local_x(self, g: Any, x: Any, y: Any) -> Any:
         if isinstance(y, int | float):
             return g * 0.0 if y == 0 else g if y == 1 else g * (y * x ** (y - 1))
@@ -133,20 +124,18 @@ class Power(Elementwise):
         return g * out * gates.log(gates.where(x == 0, 1.0, x))
 
 
-class Remainder(Elementwise):
+class Remainder(Operator):
     """x % y, with the sign of y, as Python has it"""
 
     name = "remainder"
     symbol = "%"
+    compute = operator.mod
     story = "passes: x receives the upstream gradient, y minus it times how often y went into x"
     samples = (
         sample(normal(3, 2), draw.positive(3, 2)),
         sample(normal(3, 2), draw.positive(2)),
         sample(normal(), 0.7),
     )
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x % y
 
     def local_x(self, g: Any) -> Any:
         return g
@@ -155,16 +144,14 @@ class Remainder(Elementwise):
         return -g * (x // y)
 
 
-class FloorDivide(Elementwise):
+class FloorDivide(Operator):
     """x // y"""
 
     name = "floor_divide"
     symbol = "//"
+    compute = operator.floordiv
     story = "blocks: a staircase is flat almost everywhere, so no gradient passes"
     samples = (sample(normal(3, 2), draw.positive(3, 2)), sample(normal(3), 0.7))
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return x // y
 
 
 ADD = Add()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from math import prod
 from string import ascii_letters
@@ -22,6 +23,7 @@ class Matmul(Contraction):
 
     name = "matmul"
     symbol = "@"
+    compute = operator.matmul
     story = "swaps, as multiply does: x receives upstream @ y.T, y receives x.T @ upstream"
     samples = (
         sample(draw.normal(5, 3), draw.normal(3, 2)),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.gate import Elementwise, Kink, implements
+from gatewise.gate import Elementwise, Kink, Operator, implements
 from gatewise.graph import apply
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
@@ -176,15 +175,11 @@ class Round(Elementwise):
         return xp.round(x)
 
 
-class Comparison(Elementwise):
+class Comparison(Operator):
     """Base of gates whose answer is true or false"""
 
     story = "answers true or false: no gradient passes"
     samples = broadcast_samples()
-    compute: Callable[[Any, Any], Any]
-
-    def forward(self, xp: Any, x: Any, y: Any) -> Any:
-        return type(self).compute(x, y)
 
 
 class Equal(Comparison):

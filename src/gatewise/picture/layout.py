@@ -16,12 +16,12 @@ from math import floor
 from gatewise.picture.scene import Scene
 
 ORDER_SWEEPS = 4
-HEIGHT_SWEEPS = 8
+HEIGHT_SWEEPS = 7
 NEAR_RANKS = 4
 """Leaves stand at the left, as the notes draw them, unless their first use is farther than this."""
 BEND_WEIGHT = 8.0
 """How much more a long wire resists being bent than a gate resists being moved."""
-WAYPOINTS_PER_NODE = 6
+WAYPOINTS_PER_NODE = 4
 """Beyond this many waypoints per node, the longest wires run straight: they could number the square of the nodes."""
 
 Point = tuple[int, float]
@@ -163,7 +163,7 @@ def _ordered(graph: _Graph) -> list[list[int]]:
         forward = sweep % 2 == 0
         place = _places(ranks, len(graph.rank))
         for members in ranks if forward else reversed(ranks):
-            key = _barycentre(graph.before if forward else graph.after, place, 0.4 if forward else -0.4)
+            key = _barycentre(graph.before if forward else graph.after, place, 0.0 if forward else 0.4)
             members.sort(key=key)
             for position, number in enumerate(members):
                 place[number] = position
@@ -212,9 +212,10 @@ def _barycentre(
         near = neighbours[number]
         if not near:
             return place[number]
-        if port_step > 0:
-            return sum(place[other] for other, _ in near) / len(near)
-        return sum(place[other] + 0.4 * max(-1.0, min(1.0, port)) for other, port in near) / len(near)
+        total = 0.0
+        for other, port in near:
+            total += place[other] + port_step * max(-1.0, min(1.0, port))
+        return total / len(near)
 
     return key
 
@@ -239,10 +240,11 @@ def _crossings(graph: _Graph, ranks: Sequence[Sequence[int]]) -> int:
 def _heights(graph: _Graph, ranks: Sequence[Sequence[int]]) -> list[float]:
     """A row for every node and waypoint, in halves; members of one rank at least one row apart."""
     row = [float(place) for place in _places(ranks, len(graph.rank))]
-    sides: list[tuple[bool, bool]] = [(sweep % 2 == 0, sweep % 2 == 1) for sweep in range(HEIGHT_SWEEPS)]
-    for before, after in [*sides, (True, False)]:
-        for members in ranks if before else reversed(ranks):
-            _settle(graph, members, row, before, after)
+    for sweep in range(HEIGHT_SWEEPS):
+        forward = sweep % 2 == 0
+        near, sign = (graph.before, -1) if forward else (graph.after, 1)
+        for members in ranks if forward else reversed(ranks):
+            _settle(graph, members, row, near, sign)
     _snap(row)
     _straighten(graph, ranks, row)
     _snap(row)
@@ -254,15 +256,25 @@ def _snap(row: list[float]) -> None:
     row[:] = [floor(2 * height + 0.5) / 2 for height in row]
 
 
-def _settle(graph: _Graph, members: Sequence[int], row: list[float], before: bool, after: bool) -> None:
-    """Move one rank to where its neighbours on the given sides want it, as near as its own crowding allows."""
+def _settle(
+    graph: _Graph,
+    members: Sequence[int],
+    row: list[float],
+    neighbours: Sequence[Sequence[tuple[int, float]]],
+    sign: int,
+) -> None:
+    """Move one rank to where its neighbours on one side want it, as near as its own crowding allows.
+
+    ``sign`` says which way a port shifts: a source wants to stand at the height of the port, its target above it.
+    """
     wanted, weights = [], []
     for number in members:
-        pulls = [row[other] - port for other, port in graph.before[number]] if before else []
-        if after:
-            pulls += [row[other] + port for other, port in graph.after[number]]
-        wanted.append(sum(pulls) / len(pulls) if pulls else row[number])
-        weights.append(_weight(graph, number) if pulls else 0.01)
+        near = neighbours[number]
+        total = 0.0
+        for other, port in near:
+            total += row[other] + sign * port
+        wanted.append(total / len(near) if near else row[number])
+        weights.append(0.01 if not near else BEND_WEIGHT if number >= graph.nodes else 1.0)
     for number, height in zip(members, spread(wanted, weights), strict=True):
         row[number] = height
 
@@ -279,10 +291,6 @@ def _straighten(graph: _Graph, ranks: Sequence[Sequence[int]], row: list[float])
             weights.append(1.0 if single else 4.0)
         for number, height in zip(members, spread(wanted, weights), strict=True):
             row[number] = height
-
-
-def _weight(graph: _Graph, number: int) -> float:
-    return BEND_WEIGHT if number >= graph.nodes else 1.0
 
 
 def spread(wanted: Sequence[float], weights: Sequence[float]) -> list[float]:

@@ -16,7 +16,7 @@ One object. JSON has no NaN and no infinities, so these three floats are the str
             "kind": "gate",           "input" | "constant" | "gate" | "output" | "elided" (an earlier gate, not drawn)
             "label": "+1",            what stands in the shape: the symbol with scalar constants folded in, or a name
             "name": "q",              the variable's name, or ""
-            "gate": "add",            the gate's name; "" unless a gate
+            "gate": "add",            the gate's name; "" for inputs, results, and constants that are no entry
             "story": "distributes: ...",
             "value": QUANTITY | null, "gradient": QUANTITY | null,
             "source": {"file": "neuron.py", "line": 12, "text": "q = x + y"} | null}
@@ -110,7 +110,8 @@ class Scene:
     @property
     def drawn(self) -> int:
         """How many nodes of the circuit stand in this scene; compare with ``total``."""
-        return sum(node.kind in ("input", "gate") for node in self.nodes)
+        kinds = ((node.kind, node.gate) for node in self.nodes)
+        return sum(kind in ("input", "gate") or (kind == "constant" and gate != "") for kind, gate in kinds)
 
     def node(self, identifier: int) -> SceneNode:
         """The node with this identifier."""
@@ -258,7 +259,7 @@ def _node_of(entry: Entry) -> SceneNode:
         kind=kind,
         label=shorten(label),
         name=entry.name or "",
-        gate="" if leaf else gate.name,
+        gate="" if kind == "input" else gate.name,
         story="" if leaf else gate.story,
         value=quantity_of(entry.value),
         gradient=quantity_of(entry.gradient),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gatewise.picture.layout import Layout, arrange
 from gatewise.picture.quantity import Quantity
 from gatewise.picture.scene import Scene, SceneNode
-from gatewise.picture.words import omission, parts_of, range_text
+from gatewise.picture.words import omission, parts_of, range_text, shorten
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -294,6 +294,8 @@ def _table(scene: Scene, width: int) -> list[list[Span]]:
     for name in DISPENSABLE:
         if sum(widths[kept] + 2 for kept in headings) - 2 > width:
             headings.remove(name)
+    excess = sum(widths[kept] + 2 for kept in headings) - 2 - width
+    widths["gate"] = max(6, widths["gate"] - max(0, excess))
     lines = [_cells(headings, {name: (name, "faint") for name in headings}, widths)]
     lines += [_cells(headings, row, widths) for row in rows]
     note = omission(scene)
@@ -301,13 +303,13 @@ def _table(scene: Scene, width: int) -> list[list[Span]]:
 
 
 def _row(scene: Scene, node: SceneNode) -> dict[str, Span]:
-    gate = node.gate if node.label in (node.gate, "") or not node.gate else f"{node.gate} ({node.label})"
+    gate = f"{node.gate} ({node.label})" if node.gate and node.label not in (node.gate, "") else node.gate or node.label
     inputs = ", ".join(_input_name(scene, edge.source) for edge in scene.incoming(node)[:4])
     source = node.source
     return {
         "#": (str(node.identifier), "faint"),
         "name": (node.name or ("" if node.kind == "gate" else node.label), ""),
-        "gate": (gate or node.kind, "gate" if node.kind == "gate" else "faint"),
+        "gate": (gate, "gate") if node.kind == "gate" else (node.kind, "faint"),
         "inputs": (inputs + (", …" if len(scene.incoming(node)) > 4 else ""), ""),
         "value": (_text_of(node.value, below=False), _style("value", node.value)),
         "gradient": (_text_of(node.gradient, below=True), _style("gradient", node.gradient)),
@@ -323,7 +325,7 @@ def _input_name(scene: Scene, identifier: int) -> str:
 def _cells(headings: Sequence[str], row: dict[str, Span], widths: dict[str, int]) -> list[Span]:
     line: list[Span] = []
     for name in headings:
-        text, style = row[name]
+        text, style = shorten(row[name][0], widths[name]), row[name][1]
         space = " " * (widths[name] - len(text))
         before, after = (space, "") if name in RIGHT_ALIGNED else ("", space)
         line += [(before, ""), (text, style), (after + "  ", "")]

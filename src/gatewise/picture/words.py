@@ -80,6 +80,8 @@ def range_text(quantity: Quantity) -> str:
     if quantity.alarming:
         counts = ((statistics.nans, "nan"), (statistics.infinities, "inf"))
         return " ".join(f"{count} {what}" for count, what in counts if count)
+    if not statistics.size:
+        return "empty"
     if statistics.minimum == statistics.maximum:
         return f"all {number_text(statistics.minimum)}"
     return f"{number_text(statistics.minimum)}…{number_text(statistics.maximum)}"

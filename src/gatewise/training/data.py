@@ -112,7 +112,8 @@ def load(source: str, label: str | None = None) -> Dataset:
             f"example per row."
         )
     if not path.exists():
-        raise InputError(f"There is no file {source}{_similar(path.name, _siblings(path))}.")
+        similar = _similar(path.name, _siblings(path))
+        raise InputError(f"There is no file {source}{similar}. Relative paths start at {Path.cwd()}: check the name.")
     try:
         return load_npz(path) if suffix == ".npz" else load_csv(path, label)
     except OSError as error:

@@ -100,7 +100,7 @@ def _check(value: float, gradient: Floats, epoch: int, batch: int, rate: float) 
     what = f"The loss is {value}" if not np.isfinite(value) else f"The loss is {value:.3g} and its gradient not finite"
     raise DivergedError(
         f"{what} at epoch {epoch}, batch {batch}: the steps are too large at a learning rate of {rate:.3g}. "
-        f"Try --rate {rate / 10:.2g}, or bring the inputs to one scale with --standardize."
+        f"Try --rate {rate / 10:.2g}, and leave the standardisation on."
     )
 
 

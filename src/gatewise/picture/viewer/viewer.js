@@ -27,8 +27,9 @@
     const known = quantity.statistics;
     if (!known || !quantity.shape.length) return quantity.text;
     const broken = [[known.nans, "nan"], [known.infinities, "inf"]].filter(([count]) => count);
-    const spread = known.size ? `${digits(known.minimum)}…${digits(known.maximum)}` : "empty";
-    return `${shape(quantity)} [${broken.map(([count, what]) => `${count} ${what}, `).join("")}${spread}]`;
+    const facts = broken.map(([count, what]) => `${count} ${what}`);
+    if (known.size > known.nans + known.infinities) facts.push(`${digits(known.minimum)}…${digits(known.maximum)}`);
+    return `${shape(quantity)} [${facts.join(", ") || "empty"}]`;
   };
   const number = (quantity, kind) =>
     element("span", `${kind} ${quantity && alarming(quantity) ? "alarm" : ""}`, words(quantity));
@@ -40,9 +41,10 @@
     const known = quantity && quantity.shape.length && quantity.statistics;
     if (!known) return [];
     const table = element("table", "numbers");
+    const finite = (number) => (known.size > known.nans + known.infinities ? digits(number) : "–");
     const facts = {
-      shape: shape(quantity), dtype: quantity.dtype, min: digits(known.minimum), max: digits(known.maximum),
-      mean: digits(known.mean), std: digits(known.deviation),
+      shape: shape(quantity), dtype: quantity.dtype, min: finite(known.minimum), max: finite(known.maximum),
+      mean: finite(known.mean), std: finite(known.deviation),
       zeros: `${known.zeros} of ${known.size}`, nan: known.nans, inf: known.infinities,
     };
     for (const [name, fact] of Object.entries(facts)) {
