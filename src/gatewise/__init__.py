@@ -3,6 +3,9 @@
 Public names, nothing else.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from gatewise.array import Array, stop_gradient, variable
 from gatewise.errors import (
     DTypeError,
@@ -13,6 +16,26 @@ from gatewise.errors import (
     TracedValueError,
     UnsupportedError,
 )
+from gatewise.gates import *  # noqa: F403  the catalogue's functions, gw.exp and so on
 from gatewise.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gatewise.circuit import Circuit, show, trace
+    from gatewise.explain.check import GradientReport, check_grads
+
+#: Names that are imported when first used, so that `import gatewise` stays quick.
+_LATER = {
+    "Circuit": "gatewise.circuit",
+    "show": "gatewise.circuit",
+    "trace": "gatewise.circuit",
+    "GradientReport": "gatewise.explain.check",
+    "check_grads": "gatewise.explain.check",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'gatewise' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)

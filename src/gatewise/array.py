@@ -16,7 +16,7 @@ import numpy as np
 from gatewise import gates
 from gatewise.backward import plan, sweep
 from gatewise.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
-from gatewise.gate import NUMPY_FUNCTIONS, Gate
+from gatewise.gate import NUMPY_FUNCTIONS
 from gatewise.gates.arithmetic import ADD, DIVIDE, FLOOR_DIVIDE, MULTIPLY, POWER, REMAINDER, SUBTRACT
 from gatewise.gates.contraction import MATMUL
 from gatewise.gates.selection import (
@@ -30,13 +30,8 @@ from gatewise.gates.selection import (
     OR,
     XOR,
 )
-from gatewise.graph import Leaf, Node, Tracked, apply, operator_method, plain
+from gatewise.graph import Leaf, Tracked, operator_method, plain
 from gatewise.source import here, outside
-
-
-def _reflected(gate: Gate) -> Callable[[Any, Any], Any]:
-    """The operator method for a left operand that is not an Array."""
-    return lambda self, other: apply(gate, other, self)
 
 
 class Array(Tracked):
@@ -54,7 +49,7 @@ class Array(Tracked):
         [0.0, 14.778, 40.171]
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
     __hash__ = None  # type: ignore[assignment]  # equality is element-wise
 
     # ------------------------------------------------------------------------------------------------ what it is
@@ -123,17 +118,17 @@ class Array(Tracked):
 
     # ------------------------------------------------------------------------------------------------- operators
 
-    __add__, __radd__ = operator_method(ADD), _reflected(ADD)
-    __sub__, __rsub__ = operator_method(SUBTRACT), _reflected(SUBTRACT)
-    __mul__, __rmul__ = operator_method(MULTIPLY), _reflected(MULTIPLY)
-    __truediv__, __rtruediv__ = operator_method(DIVIDE), _reflected(DIVIDE)
-    __floordiv__, __rfloordiv__ = operator_method(FLOOR_DIVIDE), _reflected(FLOOR_DIVIDE)
-    __mod__, __rmod__ = operator_method(REMAINDER), _reflected(REMAINDER)
-    __pow__, __rpow__ = operator_method(POWER), _reflected(POWER)
-    __matmul__, __rmatmul__ = operator_method(MATMUL), _reflected(MATMUL)
-    __and__, __rand__ = operator_method(AND), _reflected(AND)
-    __or__, __ror__ = operator_method(OR), _reflected(OR)
-    __xor__, __rxor__ = operator_method(XOR), _reflected(XOR)
+    __add__, __radd__ = operator_method(ADD), operator_method(ADD, reflected=True)
+    __sub__, __rsub__ = operator_method(SUBTRACT), operator_method(SUBTRACT, reflected=True)
+    __mul__, __rmul__ = operator_method(MULTIPLY), operator_method(MULTIPLY, reflected=True)
+    __truediv__, __rtruediv__ = operator_method(DIVIDE), operator_method(DIVIDE, reflected=True)
+    __floordiv__, __rfloordiv__ = operator_method(FLOOR_DIVIDE), operator_method(FLOOR_DIVIDE, reflected=True)
+    __mod__, __rmod__ = operator_method(REMAINDER), operator_method(REMAINDER, reflected=True)
+    __pow__, __rpow__ = operator_method(POWER), operator_method(POWER, reflected=True)
+    __matmul__, __rmatmul__ = operator_method(MATMUL), operator_method(MATMUL, reflected=True)
+    __and__, __rand__ = operator_method(AND), operator_method(AND, reflected=True)
+    __or__, __ror__ = operator_method(OR), operator_method(OR, reflected=True)
+    __xor__, __rxor__ = operator_method(XOR), operator_method(XOR, reflected=True)
     __lt__ = operator_method(LESS)
     __le__ = operator_method(LESS_EQUAL)
     __gt__ = operator_method(GREATER)
@@ -283,10 +278,9 @@ class Array(Tracked):
             raise ShapeError(
                 f"backward: upstream has shape {np.shape(upstream)}, the value has shape {self.shape}{here()}"
             )
-        leaves = variables_behind([self.node])
-        route = plan([self.node], leaves)
-        gradients = sweep(route, [(self.node, upstream)], leaves, type(self))
-        for leaf, gradient in zip(leaves, gradients, strict=True):
+        route = plan([self.node])
+        gradients = sweep(route, [(self.node, upstream)], route.leaves, type(self))
+        for leaf, gradient in zip(route.leaves, gradients, strict=True):
             if gradient is not None:
                 leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
 
@@ -403,7 +397,7 @@ class Array(Tracked):
 
     def copy(self) -> Any:
         """Another name for the same node: writing into one does not show in the other."""
-        return type(self)(self.node, self.value)
+        return type(self).of(self.node, self.value)
 
     __copy__ = copy
 
@@ -438,12 +432,12 @@ def variable(value: Any, name: str | None = None) -> Array:
     value = plain(value)
     array = np.array(value)[()] if isinstance(value, np.ndarray | np.generic | float | int | complex) else value
     require_differentiable(array, f"variable {name!r}" if name else "a variable")
-    return Array(Leaf(gates.INPUT, array, name, place=outside(sys._getframe(1))), array)
+    return Array.of(Leaf(gates.INPUT, array, name, place=outside(sys._getframe(1))), array)
 
 
 def constant(value: Any) -> Array:
     """An Array that wants no gradient, but into which traced values can be written."""
-    return Array(Leaf(gates.INPUT, value, wanted=False), value)
+    return Array.of(Leaf(gates.INPUT, value, wanted=False), value)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -473,27 +467,39 @@ def require_differentiable(value: Any, what: str) -> None:
         )
 
 
-def variables_behind(nodes: list[Node]) -> list[Leaf]:
-    """Every leaf that wants a gradient and that `nodes` depend on, oldest first."""
-    seen: set[Node] = set()
-    stack = list(nodes)
-    leaves = []
-    while stack:
-        node = stack.pop()
-        if node in seen or not node.leaf:
-            continue
-        seen.add(node)
-        if isinstance(node, Leaf) and not node.inputs:
-            leaves.append(node)
-        stack.extend(source for source in node.inputs if source is not None)
-    return sorted(leaves, key=lambda leaf: leaf.order)
-
-
 #: NumPy functions whose answers carry no gradient: they are computed on the values.
 _VALUES_ONLY = frozenset(
-    "argmax argmin argsort argwhere nonzero flatnonzero count_nonzero searchsorted shape ndim size result_type "
-    "isnan isinf isfinite signbit all any allclose isclose array_equal array_repr array_str array2string "
-    "iscomplexobj isrealobj may_share_memory shares_memory can_cast".split()
+    [
+        "argmax",
+        "argmin",
+        "argsort",
+        "argwhere",
+        "nonzero",
+        "flatnonzero",
+        "count_nonzero",
+        "searchsorted",
+        "shape",
+        "ndim",
+        "size",
+        "result_type",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "signbit",
+        "all",
+        "any",
+        "allclose",
+        "isclose",
+        "array_equal",
+        "array_repr",
+        "array_str",
+        "array2string",
+        "iscomplexobj",
+        "isrealobj",
+        "may_share_memory",
+        "shares_memory",
+        "can_cast",
+    ]
 )
 
 

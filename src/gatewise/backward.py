@@ -15,42 +15,54 @@ enclosing transform's leaf is within reach), on tracked ones, which adds the bac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from gatewise import gates
-from gatewise.graph import Node, Tracked, namespace
+from gatewise.graph import Leaf, Node, Tracked, namespace
 from gatewise.source import origin
 
 COMPLEX64, COMPLEX128 = np.dtype("complex64"), np.dtype("complex128")
 COMPLEX = frozenset({COMPLEX64, COMPLEX128})
 
 
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The nodes between some outputs and some leaves, first to last, and whether anything beyond them is reached."""
 
-    nodes: list[Node]
-    oldest: int  # only nodes that depend on a leaf at least this new take part
-    nested: bool  # an enclosing transform, or a variable captured from outside, feeds in
+    __slots__ = ("leaves", "nested", "nodes", "oldest")
+
+    def __init__(self, nodes: list[Node], leaves: Sequence[Leaf], oldest: int, nested: bool) -> None:
+        self.nodes = nodes
+        self.leaves = leaves
+        self.oldest = oldest  # only nodes that depend on a leaf at least this new take part
+        self.nested = nested  # an enclosing transform, or a variable captured from outside, feeds in
 
 
-def plan(outputs: Sequence[Node], leaves: Sequence[Node]) -> Plan:
-    """Find the nodes through which a gradient can flow from `outputs` to `leaves`."""
-    oldest = min(leaf.order for leaf in leaves)
-    nested = any(source.leaf for leaf in leaves for source in leaf.inputs if source is not None)
-    seen = set(leaves)
-    stack = [node for node in outputs if node.leaf >= oldest]
-    nested = nested or any(0 < node.leaf < oldest for node in outputs)
+def plan(outputs: Sequence[Node], leaves: Sequence[Leaf] | None = None) -> Plan:
+    """Find the nodes through which a gradient can flow from `outputs` to `leaves`, by default to every variable."""
+    oldest = 1 if leaves is None else min([leaf.order for leaf in leaves])
+    nested = False
+    seen: set[Node] = set(leaves or ())
+    met: list[Leaf] = []
     found = []
+    stack = []
+    for leaf in leaves or ():
+        nested = nested or any([source.leaf for source in leaf.inputs if source is not None])
+    for node in outputs:
+        if node.leaf >= oldest:
+            stack.append(node)
+        elif node.leaf:
+            nested = True
     while stack:
         node = stack.pop()
         if node in seen:
             continue
         seen.add(node)
+        if not node.inputs:
+            met.append(node)  # type: ignore[arg-type]  # only a leaf has no inputs
+            continue
         found.append(node)
         for source in node.inputs:
             if source is not None:
@@ -59,7 +71,7 @@ def plan(outputs: Sequence[Node], leaves: Sequence[Node]) -> Plan:
                 elif source.leaf:
                     nested = True
     found.sort(key=attrgetter("order"))
-    return Plan(found, oldest, nested)
+    return Plan(found, met if leaves is None else leaves, oldest, nested)
 
 
 Watch = Callable[[Node, int, Any], None]
@@ -68,7 +80,7 @@ Watch = Callable[[Node, int, Any], None]
 def sweep(
     route: Plan,
     seeds: Sequence[tuple[Node, Any]],
-    leaves: Sequence[Node],
+    leaves: Sequence[Leaf],
     wrap: type[Tracked],
     *,
     watch: Watch | None = None,
@@ -97,7 +109,7 @@ def sweep(
 def _sweep(
     route: Plan,
     seeds: Sequence[tuple[Node, Any]],
-    leaves: Sequence[Node],
+    leaves: Sequence[Leaf],
     wrap: type[Tracked],
     watch: Watch | None,
     strong: bool,
@@ -165,12 +177,12 @@ def tracked(node: Node, wrap: type[Tracked]) -> tuple[Any, ...]:
     last = len(gate.wires) - 1
 
     def tie(source: Node | None, value: Any) -> Any:
-        return value if source is None else wrap(source, value)
+        return value if source is None else wrap.of(source, value)
 
     tied: list[Any] = []
     for name, value in zip(gate.reads, node.saved, strict=True):
         if name == "out":
-            tied.append(wrap(node, value))
+            tied.append(wrap.of(node, value))
         elif name.endswith("_shape") and name not in gate.wires:
             tied.append(value)
         elif gate.variadic and name == gate.wires[last]:

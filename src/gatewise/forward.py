@@ -66,7 +66,7 @@ def _transpose(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracke
     if node.saved and not isinstance(probe, np.ndarray | np.generic):
         probe = np.asarray(probe)
     leaf = Leaf(INPUT, probe)
-    upstream = wrap(leaf, probe)
+    upstream = wrap.of(leaf, probe)
     mirrored = node.dtype in COMPLEX and node.gate.holomorphic
     saved = tracked(node, wrap) if nested else node.saved
     gradient = rule(node.gate, gates.conj(upstream) if mirrored else upstream, *saved)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -71,29 +71,17 @@ class Node:
 
     __slots__ = ("code", "constants", "dtype", "gate", "inputs", "instruction", "leaf", "order", "saved", "shape")
 
-    def __init__(
-        self,
-        gate: Any,
-        inputs: tuple[Node | None, ...],
-        constants: tuple[Any, ...] | None,
-        saved: tuple[Any, ...],
-        shape: tuple[int, ...],
-        dtype: Any,
-        order: int,
-        leaf: int,
-        code: CodeType | Where | None,
-        instruction: int,
-    ) -> None:
-        self.gate = gate
-        self.inputs = inputs
-        self.constants = constants
-        self.saved = saved
-        self.shape = shape
-        self.dtype = dtype
-        self.order = order
-        self.leaf = leaf
-        self.code = code
-        self.instruction = instruction
+    # No __init__: whoever makes a node sets its ten fields one by one, which takes half the time of a call.
+    gate: Any
+    inputs: tuple[Node | None, ...]
+    constants: tuple[Any, ...] | None
+    saved: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: Any
+    order: int
+    leaf: int
+    code: CodeType | Where | None
+    instruction: int
 
     @property
     def where(self) -> Where | None:
@@ -121,18 +109,15 @@ class Leaf(Node):
         wanted: bool = True,
         place: tuple[CodeType | Where | None, int] = (None, 0),
     ) -> None:
-        order = _next_order()
-        super().__init__(
-            gate,
-            () if source is None else (source,),
-            None,
-            (),
-            value.shape,
-            value.dtype,
-            order,
-            order if wanted else 0,
-            *place,
-        )
+        self.gate = gate
+        self.inputs = () if source is None else (source,)
+        self.constants = None
+        self.saved = ()
+        self.shape = value.shape
+        self.dtype = value.dtype
+        self.order = _next_order()
+        self.leaf = self.order if wanted else 0
+        self.code, self.instruction = place
         self.value = value
         self.name = name
         self.grad: Any = None
@@ -143,17 +128,25 @@ class Tracked:
 
     __slots__ = ("node", "value")
 
-    def __init__(self, node: Node, value: Any) -> None:
-        self.node = node
-        self.value = value
+    node: Node
+    value: Any
+
+    @classmethod
+    def of(cls, node: Node, value: Any) -> Self:
+        """Tie `value` to the node it came from."""
+        tracked = cls()
+        tracked.node = node
+        tracked.value = value
+        return tracked
 
 
 def namespace(values: Sequence[Any]) -> Any:
     """The Array API namespace of the first array among `values`; NumPy when there are only Python numbers."""
     for value in values:
-        if type(value) in PYTHON_NUMBERS or value is None:
+        kind = type(value)
+        if kind in PYTHON_NUMBERS or value is None:
             continue
-        if type(value) in NUMPY_TYPES or isinstance(value, np.ndarray | np.generic):
+        if kind in NUMPY_TYPES or isinstance(value, np.ndarray | np.generic):
             return np
         from array_api_compat import array_namespace
 
@@ -194,58 +187,67 @@ def apply(gate: Any, *operands: Any) -> Any:
     Raises:
         ShapeError, DTypeError, IndexingError: The gate cannot take these operands; names gate, shapes, dtypes and line.
     """
-    inputs: list[Node | None] = []
-    values: list[Any] = []
-    leaf = 0
-    wrap = None
-    constant = False
-    for operand in operands:
-        if isinstance(operand, Tracked):
-            node, wrap = operand.node, operand.__class__
-            inputs.append(node)
-            values.append(operand.value)
-            if node.leaf > leaf:
-                leaf = node.leaf
-        else:
-            inputs.append(None)
-            values.append(operand if type(operand) in NUMPY_TYPES else plain(operand))
-            constant = True
+    if len(operands) == 1 and isinstance(operands[0], Tracked):  # the usual case, kept short
+        (operand,) = operands
+        wrap: type[Tracked] | None = operand.__class__
+        inputs: tuple[Node | None, ...] = (operand.node,)
+        values: tuple[Any, ...] = (operand.value,)
+        constants = None
+        leaf = operand.node.leaf
+    else:
+        wrap, inputs, values, constants, leaf = _sorted_out(operands)
     try:
         value = gate.forward(namespace(values), *values)
     except (ValueError, TypeError, IndexError) as error:
         raise failure(gate, values, error) from error
     if wrap is None:
         return value
+    node = Node()
+    node.gate = gate
+    node.inputs = inputs
+    node.constants = constants
+    node.saved = () if gate.save is None else gate.save(values, value)
+    node.shape = value.shape
+    node.dtype = value.dtype
+    node.order = _next_order()
+    node.leaf = leaf if gate.differentiable else 0
     frame = _getframe(2)
-    code: Any = frame.f_code
+    node.code = code = frame.f_code
+    node.instruction = frame.f_lasti
     if INTERNAL[code.co_filename]:
-        code, instruction = outside(frame)
-    else:
-        instruction = frame.f_lasti
-    shape = value.shape
-    first = inputs[0]
-    if first is not None and shape == first.shape:
-        shape = first.shape
-    save = gate.save
-    return wrap(
-        Node(
-            gate,
-            tuple(inputs),
-            tuple([v if n is None else None for n, v in zip(inputs, values, strict=True)]) if constant else None,
-            () if save is None else save(tuple(values), value),
-            shape,
-            value.dtype,
-            _next_order(),
-            leaf if gate.differentiable else 0,
-            code,
-            instruction,
-        ),
-        value,
-    )
+        node.code, node.instruction = outside(frame)
+    result = wrap()
+    result.node = node
+    result.value = value
+    return result
 
 
-def operator_method(gate: Any) -> Callable[[Any, Any], Any]:
-    """The method that a two-operand operator of a tracked value is.
+def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of some operands: the class of the tracked ones, feeding nodes, values, constants, and the newest leaf."""
+    wrap = None
+    leaf = 0
+    inputs: list[Node | None] = []
+    values: list[Any] = []
+    constants: list[Any] = []
+    for operand in operands:
+        if isinstance(operand, Tracked):
+            wrap = operand.__class__
+            node = operand.node
+            inputs.append(node)
+            values.append(operand.value)
+            constants.append(None)
+            if node.leaf > leaf:
+                leaf = node.leaf
+        else:
+            value = operand if type(operand) in NUMPY_TYPES else plain(operand)
+            inputs.append(None)
+            values.append(value)
+            constants.append(value)
+    return wrap, tuple(inputs), tuple(values), tuple(constants) if None in inputs else None, leaf
+
+
+def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """The method that a two-operand operator of a tracked value is; `reflected`, the tracked value stands on the right.
 
     It does what `apply` does, written out for two operands, because most gates of most circuits are made here. The gate
     says with ``compute`` which of Python's operators it is.
@@ -253,47 +255,46 @@ def operator_method(gate: Any) -> Callable[[Any, Any], Any]:
     compute, save, differentiable = type(gate).compute, gate.save, gate.differentiable
 
     def method(self: Tracked, other: Any) -> Any:
-        node = self.node
-        leaf = node.leaf
+        source = self.node
+        leaf = source.leaf
         x = self.value
+        node = Node()
         if isinstance(other, Tracked):
-            other_node = other.node
+            second = other.node
             y = other.value
-            constants = None
-            if other_node.leaf > leaf:
-                leaf = other_node.leaf
+            node.inputs = (source, second)
+            node.constants = None
+            if second.leaf > leaf:
+                leaf = second.leaf
         else:
-            other_node = None
             y = other if type(other) in NUMPY_TYPES else plain(other)
-            constants = (None, y)
+            if reflected:
+                x, y = y, x
+                node.inputs = (None, source)
+                node.constants = (x, None)
+            else:
+                node.inputs = (source, None)
+                node.constants = (None, y)
         try:
             value = compute(x, y)
         except (ValueError, TypeError, IndexError) as error:
             raise failure(gate, (x, y), error) from error
+        node.gate = gate
+        node.saved = () if save is None else save((x, y), value)
+        # Sharing the input's tuple saves memory, and shows the sweep at a glance that nothing was broadcast.
+        node.shape = source.shape if value.shape == source.shape else value.shape
+        node.dtype = value.dtype
+        node.order = _next_order()
+        node.leaf = leaf if differentiable else 0
         frame = _getframe(1)
-        code: Any = frame.f_code
+        node.code = code = frame.f_code
+        node.instruction = frame.f_lasti
         if INTERNAL[code.co_filename]:
-            code, instruction = outside(frame)
-        else:
-            instruction = frame.f_lasti
-        shape = value.shape
-        if shape == node.shape:
-            shape = node.shape  # sharing the tuple saves memory, and shows the sweep that nothing was broadcast
-        return self.__class__(
-            Node(
-                gate,
-                (node, other_node),
-                constants,
-                () if save is None else save((x, y), value),
-                shape,
-                value.dtype,
-                _next_order(),
-                leaf if differentiable else 0,
-                code,
-                instruction,
-            ),
-            value,
-        )
+            node.code, node.instruction = outside(frame)
+        result = self.__class__()
+        result.node = node
+        result.value = value
+        return result
 
     return method
 

@@ -38,7 +38,7 @@ def track(value: Any, name: str | None = None) -> Array:
         if type(value) is complex:
             value = np.complex128(value)
     require_differentiable(value, "it")
-    return Array(Leaf(gates.INPUT, value, name, source), value)
+    return Array.of(Leaf(gates.INPUT, value, name, source), value)
 
 
 def argument_name(f: Callable[..., Any], position: int) -> str:
@@ -87,7 +87,7 @@ class Run:
     def route(self, outputs: Sequence[Any]) -> Plan:
         """The nodes between `outputs` and the leaves."""
         if not self.leaves:
-            return Plan([], 0, False)
+            return Plan([], (), 0, False)
         return plan([output.node for output in outputs if isinstance(output, Tracked)], self.leaves)
 
     def gradients(self, route: Plan, outputs: Sequence[Any], upstream: Sequence[Any]) -> tuple[Any, ...]:
@@ -112,7 +112,9 @@ class Run:
 
 
 def _zeros(leaf: Leaf) -> Any:
-    return leaf.value * 0 if not isinstance(leaf.value, np.ndarray | np.generic) else np.zeros(leaf.shape, leaf.dtype)[()]
+    return (
+        leaf.value * 0 if not isinstance(leaf.value, np.ndarray | np.generic) else np.zeros(leaf.shape, leaf.dtype)[()]
+    )
 
 
 def _name(f: Any) -> str:
@@ -135,7 +137,9 @@ def _scalar(output: Any, f: Any, what: str) -> Any:
     """Check that `output` is a single real number, as a gradient needs."""
     if isinstance(output, Tracked) and output.node.shape == () and output.value.dtype in _REAL:
         return output
-    if not isinstance(output, Tracked | np.ndarray | np.generic | int | float | complex) and not hasattr(output, "shape"):
+    if not isinstance(output, Tracked | np.ndarray | np.generic | int | float | complex) and not hasattr(
+        output, "shape"
+    ):
         raise ShapeError(
             f"{what} needs a function that returns a single number; {_name(f)} returned {type(output).__name__}. "
             f"If it returns (loss, extra), pass has_aux=True{here()}"
@@ -147,12 +151,16 @@ def _scalar(output: Any, f: Any, what: str) -> Any:
         )
     if isinstance(output, Tracked):
         if "complex" in str(output.value.dtype):
-            raise DTypeError(f"{what} needs a real number; {_name(f)} returned a complex one: take .real or abs(){here()}")
+            raise DTypeError(
+                f"{what} needs a real number; {_name(f)} returned a complex one: take .real or abs(){here()}"
+            )
         require_differentiable(output.value, f"the result of {_name(f)}")
     return output
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The function that returns both what `f` returns and its gradient.
 
     Args:

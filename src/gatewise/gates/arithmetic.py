@@ -234,4 +234,3 @@ def remainder(x: Any, y: Any, /) -> Any:
 def floor_divide(x: Any, y: Any, /) -> Any:
     """x // y: flat almost everywhere, no gradient passes."""
     return apply(FLOOR_DIVIDE, x, y)
-

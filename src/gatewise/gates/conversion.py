@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import UnsupportedError
 from gatewise.gate import Elementwise, Gate, implements

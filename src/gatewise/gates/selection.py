@@ -62,7 +62,9 @@ class Clip(Elementwise):
 
     name = "clip"
     symbol = "clip"
-    story = "gates: the upstream gradient passes where x lies strictly between the bounds, else the bound in force takes it"
+    story = (
+        "gates: the upstream gradient passes where x lies strictly between the bounds, else the bound in force takes it"
+    )
     samples = (
         sample(draw.normal(3, 2), -1.0, 1.0),
         sample(draw.normal(3, 2), draw.normal(2), 1.5),

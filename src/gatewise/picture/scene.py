@@ -49,7 +49,7 @@ from gatewise.picture.quantity import Quantity, Statistics, quantity_of
 from gatewise.picture.words import constant_text, shorten
 
 if TYPE_CHECKING:
-    from gatewise.circuit import Circuit, Entry
+    from gatewise.recording import Entry, Recording
 
 FORMAT = "gatewise-scene"
 VERSION = 1
@@ -219,7 +219,7 @@ def _quantity_from(data: Mapping[str, Any] | None) -> Quantity | None:
 # --- from a circuit ---------------------------------------------------------------------------------------------------
 
 
-def scene_of(circuit: Circuit, limit: int = DRAWN_AT_MOST) -> Scene:
+def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST) -> Scene:
     """The scene of a circuit: all of it, or its last ``limit`` nodes when it is larger.
 
     Numbers that enter a gate as constants are folded into its symbol, as the notes draw them (``+1``, ``1/x``); array
