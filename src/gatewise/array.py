@@ -16,9 +16,10 @@ import numpy as np
 from gatewise import gates
 from gatewise.backward import plan, sweep
 from gatewise.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
-from gatewise.gate import NUMPY_FUNCTIONS
+from gatewise.gate import NUMPY_FUNCTIONS, refuse
 from gatewise.gates.arithmetic import ADD, DIVIDE, FLOOR_DIVIDE, MULTIPLY, POWER, REMAINDER, SUBTRACT
 from gatewise.gates.contraction import MATMUL
+from gatewise.gates.conversion import INPUT
 from gatewise.gates.selection import (
     AND,
     EQUAL,
@@ -30,7 +31,7 @@ from gatewise.gates.selection import (
     OR,
     XOR,
 )
-from gatewise.graph import Leaf, Tracked, operator_method, plain
+from gatewise.graph import Leaf, Tracked, filled, operator_method, plain
 from gatewise.source import here, outside
 
 
@@ -273,7 +274,7 @@ class Array(Tracked):
                     f"backward starts from a single number; this value has shape {self.shape}. Sum it, or give the "
                     f"gradient that arrives at it: y.backward(upstream){here()}"
                 )
-            upstream = np.ones((), self.dtype)[()]
+            upstream = filled(self.value, 1)
         elif np.shape(upstream) != self.shape:
             raise ShapeError(
                 f"backward: upstream has shape {np.shape(upstream)}, the value has shape {self.shape}{here()}"
@@ -311,7 +312,7 @@ class Array(Tracked):
         if function is not None and not options:
             return function(*inputs)
         if function is not None:
-            gates.refuse(f"np.{ufunc.__name__}", options)
+            refuse(f"np.{ufunc.__name__}", options)
             return function(*inputs)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if name in _VALUES_ONLY and not options:
@@ -432,12 +433,12 @@ def variable(value: Any, name: str | None = None) -> Array:
     value = plain(value)
     array = np.array(value)[()] if isinstance(value, np.ndarray | np.generic | float | int | complex) else value
     require_differentiable(array, f"variable {name!r}" if name else "a variable")
-    return Array.of(Leaf(gates.INPUT, array, name, place=outside(sys._getframe(1))), array)
+    return Array.of(Leaf(INPUT, array, name, place=outside(sys._getframe(1))), array)
 
 
 def constant(value: Any) -> Array:
     """An Array that wants no gradient, but into which traced values can be written."""
-    return Array.of(Leaf(gates.INPUT, value, wanted=False), value)
+    return Array.of(Leaf(INPUT, value, wanted=False), value)
 
 
 def stop_gradient(x: Any) -> Any:

@@ -21,11 +21,10 @@ from typing import Any
 import numpy as np
 
 from gatewise import gates
-from gatewise.graph import Leaf, Node, Tracked, namespace
+from gatewise.graph import Leaf, Node, Tracked, is_complex, namespace
 from gatewise.source import origin
 
-COMPLEX64, COMPLEX128 = np.dtype("complex64"), np.dtype("complex128")
-COMPLEX = frozenset({COMPLEX64, COMPLEX128})
+FLOAT64, FLOAT32 = np.dtype("float64"), np.dtype("float32")
 
 
 class Plan:
@@ -129,7 +128,7 @@ def _sweep(
             origin.set((node.code, node.instruction))
             saved = tracked(node, wrap)
         shape, dtype = node.shape, node.dtype
-        mirrored = (dtype is COMPLEX128 or dtype is COMPLEX64) and gate.holomorphic
+        mirrored = not (dtype is FLOAT64 or dtype is FLOAT32) and is_complex(dtype) and gate.holomorphic
         exact = gate.elementwise and not strong  # then a gradient fits its wire unless shape or dtype differ
         if mirrored:
             upstream = gates.conj(upstream)
@@ -165,7 +164,7 @@ def fit(gradient: Any, source: Node) -> Any:
         if gradient.shape != source.shape:
             gradient = gates.reshape(gradient, source.shape)
     if gradient.dtype != source.dtype:
-        if source.dtype not in COMPLEX:
+        if not is_complex(source.dtype):
             gradient = gates.real(gradient)
         gradient = gates.astype(gradient, source.dtype)
     return gradient

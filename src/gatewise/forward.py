@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from gatewise import gates
-from gatewise.backward import COMPLEX, Plan, fit, plan, sweep, tracked
-from gatewise.gates import INPUT
-from gatewise.graph import Leaf, Node, Tracked, namespace
+from gatewise.backward import Plan, fit, plan, sweep, tracked
+from gatewise.gates.conversion import INPUT
+from gatewise.graph import Leaf, Node, Tracked, apply, dtype_name, is_complex
 
 
 def push(route: Plan, tangents: Mapping[Node, Any], wrap: type[Tracked]) -> dict[Node, Any]:
@@ -38,41 +38,31 @@ def push(route: Plan, tangents: Mapping[Node, Any], wrap: type[Tracked]) -> dict
 def _push_through(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracked], nested: bool) -> Any:
     """The tangent on `node`'s output caused by the tangent on one input wire."""
     gate = node.gate
-    if gate.elementwise and (gate.holomorphic or node.dtype not in COMPLEX):
+    if gate.elementwise and (gate.holomorphic or not is_complex(node.dtype)):
         source = node.inputs[wire]
-        if gate.holomorphic or (source is not None and source.dtype not in COMPLEX):
+        if gate.holomorphic or (source is not None and not is_complex(source.dtype)):
             stretched = gates.broadcast_to(tangent, node.shape) if tangent.shape != node.shape else tangent
             pushed = rule(gate, stretched, *(tracked(node, wrap) if nested else node.saved))
             pushed = gates.where(stretched == 0, 0.0, pushed)
             return pushed if pushed.dtype == node.dtype else gates.astype(pushed, node.dtype)
-    if gate.linear:
-        value = tangent.value if isinstance(tangent, Tracked) else tangent
-        return _again(gate, tangent) if isinstance(tangent, Tracked) else gate.forward(namespace((value,)), value)
+    if gate.linear:  # linear in its first input; the others, if any, are constants
+        return apply(gate, tangent, *(node.constants or ())[1:])
     return _transpose(node, wire, rule, tangent, wrap, nested)
-
-
-def _again(gate: Any, tangent: Any) -> Any:
-    """Apply a linear gate to a tracked tangent."""
-    from gatewise.graph import apply
-
-    return apply(gate, tangent)
 
 
 def _transpose(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracked], nested: bool) -> Any:
     """Push through any gate: the rule maps an upstream gradient to the input; its transpose maps tangents back."""
     source = node.inputs[wire]
     assert source is not None
-    probe = np.zeros(node.shape, node.dtype)[()]
-    if node.saved and not isinstance(probe, np.ndarray | np.generic):
-        probe = np.asarray(probe)
+    probe = np.zeros(node.shape, dtype_name(node.dtype))[()]
     leaf = Leaf(INPUT, probe)
     upstream = wrap.of(leaf, probe)
-    mirrored = node.dtype in COMPLEX and node.gate.holomorphic
+    mirrored = is_complex(node.dtype) and node.gate.holomorphic
     saved = tracked(node, wrap) if nested else node.saved
     gradient = rule(node.gate, gates.conj(upstream) if mirrored else upstream, *saved)
     gradient = fit(gates.conj(gradient) if mirrored else gradient, source)
     if not isinstance(gradient, Tracked):
-        return np.zeros(node.shape, node.dtype)
+        return np.zeros(node.shape, dtype_name(node.dtype))
     route = plan([gradient.node], [leaf])
     (pushed,) = sweep(route, [(gradient.node, tangent)], [leaf], wrap)
-    return np.zeros(node.shape, node.dtype) if pushed is None else pushed
+    return np.zeros(node.shape, dtype_name(node.dtype)) if pushed is None else pushed

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from gatewise.errors import DTypeError, ShapeError
+from gatewise.errors import DTypeError, ShapeError, UnsupportedError
 from gatewise.graph import Spec
 
 if TYPE_CHECKING:
@@ -310,3 +310,11 @@ def normalize_axis(axis: Any, ndim: int, gate: str) -> int:
     if not -ndim <= index < ndim:
         raise ShapeError(f"{gate}: axis {index} is out of range for an array of {ndim} axes (-{ndim} to {ndim - 1})")
     return index % ndim
+
+
+def refuse(function: str, options: dict[str, Any]) -> None:
+    """Raise for options of a NumPy function that were given and are not supported."""
+    for name, value in options.items():
+        if value is None or value is np._NoValue or (name == "where" and value is True):
+            continue
+        raise UnsupportedError(f"{function}: the option {name}={value!r:.40} is not supported on traced arrays")

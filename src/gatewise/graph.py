@@ -29,6 +29,24 @@ PYTHON_NUMBERS = frozenset({bool, int, float, complex})
 NUMPY_TYPES = PYTHON_NUMBERS | {np.ndarray, *np.sctypeDict.values()}
 
 
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype of any array library: ``"float64"``."""
+    return str(getattr(dtype, "name", None) or dtype).rpartition(".")[2]
+
+
+def is_complex(dtype: Any) -> bool:
+    """Whether a dtype of any array library is complex."""
+    return dtype_name(dtype).startswith("complex")
+
+
+def filled(value: Any, number: int) -> Any:
+    """An array like `value`, of its library, shape and dtype, filled with 0 or 1; a scalar where that is a scalar."""
+    if isinstance(value, np.ndarray | np.generic):
+        return (np.ones if number else np.zeros)(value.shape, value.dtype)[()]
+    xp = namespace((value,))
+    return xp.ones_like(value) if number else xp.zeros_like(value)
+
+
 class Spec:
     """Shape and dtype of an array, without its entries.
 

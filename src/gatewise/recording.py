@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates, tree
+from gatewise import tree
 from gatewise.array import Array
 from gatewise.backward import plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
-from gatewise.graph import Leaf, Node, Tracked, namespace, plain
+from gatewise.gates.conversion import INPUT
+from gatewise.graph import Leaf, Node, Tracked, filled, namespace, plain
 from gatewise.source import Where, here
 from gatewise.transforms import argument_name
 
@@ -129,7 +130,7 @@ def _input(value: Any, name: str) -> Array:
     elif isinstance(array, np.ndarray):
         array = array.copy()
     wanted = str(array.dtype).rpartition(".")[2].startswith(("float", "complex", "bfloat"))
-    return Array.of(Leaf(gates.INPUT, array, name, wanted=wanted), array)
+    return Array.of(Leaf(INPUT, array, name, wanted=wanted), array)
 
 
 def _behind(outputs: Sequence[Node], leaves: Sequence[Node]) -> list[Node]:
@@ -169,7 +170,7 @@ def _gradients(
     wanted = [leaf for leaf in leaves if leaf.leaf]
     result = outputs[0]
     if upstream is None and len(outputs) == 1 and result.value.shape == () and "float" in str(result.value.dtype):
-        upstream = np.ones((), result.value.dtype)[()] if isinstance(result.value, np.ndarray | np.generic) else 1.0
+        upstream = filled(result.value, 1)
     if upstream is None or not wanted:
         return parts, {}
     seeds, _ = tree.flatten(upstream)
@@ -190,7 +191,7 @@ def _gradients(
         assert target is not None
         totals[target] = part if target not in totals else totals[target] + part
     for leaf in wanted:
-        totals.setdefault(leaf, leaf.value * 0)
+        totals.setdefault(leaf, filled(leaf.value, 0))
     return parts, totals
 
 
@@ -235,6 +236,5 @@ def _local_gradient(node: Node, wire: int, values: dict[Node, Any]) -> Any:
     if rule is None:
         return None
     value = values[node]
-    one = np.ones_like(value)[()] if isinstance(value, np.ndarray | np.generic) else value * 0 + 1
     with np.errstate(all="ignore"):
-        return rule(node.gate, one, *node.saved)
+        return rule(node.gate, filled(value, 1), *node.saved)

@@ -18,7 +18,8 @@ from gatewise.array import Array, require_differentiable, stop_gradient
 from gatewise.backward import Plan, plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.forward import push
-from gatewise.graph import Leaf, Tracked, plain
+from gatewise.gates.conversion import INPUT
+from gatewise.graph import Leaf, Tracked, filled, plain
 from gatewise.source import here
 
 
@@ -38,7 +39,7 @@ def track(value: Any, name: str | None = None) -> Array:
         if type(value) is complex:
             value = np.complex128(value)
     require_differentiable(value, "it")
-    return Array.of(Leaf(gates.INPUT, value, name, source), value)
+    return Array.of(Leaf(INPUT, value, name, source), value)
 
 
 def argument_name(f: Callable[..., Any], position: int) -> str:
@@ -102,19 +103,13 @@ class Run:
             ]
             flat = sweep(route, seeds, self.leaves, Array)
         whole = [
-            _zeros(leaf) if gradient is None else gradient for leaf, gradient in zip(self.leaves, flat, strict=True)
+            filled(leaf.value, 0) if gradient is None else gradient for leaf, gradient in zip(self.leaves, flat, strict=True)
         ]
         result = []
         for number, rebuild in self.rebuilds:
             result.append(rebuild(whole[:number]))
             whole = whole[number:]
         return tuple(result)
-
-
-def _zeros(leaf: Leaf) -> Any:
-    return (
-        leaf.value * 0 if not isinstance(leaf.value, np.ndarray | np.generic) else np.zeros(leaf.shape, leaf.dtype)[()]
-    )
 
 
 def _name(f: Any) -> str:
@@ -197,7 +192,7 @@ def value_and_grad(
                 raise ShapeError(f"has_aux=True needs {_name(f)} to return a pair (loss, extra){here()}") from None
         output = _scalar(output, f, "a gradient")
         route = run.route([output])
-        one = np.ones((), output.dtype)[()] if isinstance(output, Tracked) else 1.0
+        one = filled(output.value, 1) if isinstance(output, Tracked) else 1.0
         gradients = run.gradients(route, [output], [one])
         value = _released(output, route.nested)
         if has_aux:

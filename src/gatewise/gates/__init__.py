@@ -27,12 +27,10 @@ from gatewise.gates.contraction import (
     trace_of_matrix,
 )
 from gatewise.gates.conversion import (
-    INPUT,
     astype,
     conj,
     imag,
     real,
-    refuse,
 )
 from gatewise.gates.exponential import (
     exp,

@@ -68,7 +68,7 @@ class Divide(Operator):
     name = "divide"
     symbol = "/"
     compute = operator.truediv
-    story = "the numerator receives upstream / denominator, the denominator minus that times the quotient"
+    story = "divides: the numerator receives upstream / denominator, the denominator minus that times the quotient"
     samples = (*broadcast_samples(draw.positive), sample(complexes(3), complexes(3)))
 
     def local_x(self, g: Any, y: Any) -> Any:

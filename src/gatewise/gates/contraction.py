@@ -13,8 +13,8 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
-from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_axis
-from gatewise.graph import Spec, apply
+from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_axis, refuse
+from gatewise.graph import Spec, Tracked, apply, namespace
 from gatewise.samples import sample
 
 
@@ -109,6 +109,8 @@ class Einsum(Contraction):
     def local(self, index: int, g: Any, operands: Any) -> Any:
         letters = self.inputs[index]
         shape = operands[index].shape
+        value = operands[index].value if isinstance(operands[index], Tracked) else operands[index]
+        xp = namespace((value,))
         others = [i for i in range(len(operands)) if i != index]
         terms = [(self.output, g), *((self.inputs[i], operands[i]) for i in others)]
         target = ""
@@ -116,11 +118,11 @@ class Einsum(Contraction):
         for place, letter in enumerate(letters):
             if letter in target:  # a diagonal: its gradient lies on the diagonal
                 other = next(fresh)
-                terms.append((letter + other, np.eye(shape[place])))
+                terms.append((letter + other, xp.eye(shape[place], dtype=value.dtype)))
                 target += other
                 continue
             if not any(letter in term for term, _ in terms):  # summed out alone: repeats along the axis
-                terms.append((letter, np.ones(shape[place])))
+                terms.append((letter, xp.ones(shape[place], dtype=value.dtype)))
             target += letter
         return gates.einsum(f"{','.join(t for t, _ in terms)}->{target}", *(array for _, array in terms))
 
@@ -222,7 +224,7 @@ def einsum(formula: str, /, *operands: Any, **others: Any) -> Any:
         [3.0, 3.0]
     """
     others.pop("optimize", None)
-    gates.refuse("einsum", others)
+    refuse("einsum", others)
     inputs, output = _parse(formula, [len(np.shape(x)) for x in operands])
     return apply(Einsum(inputs, output), *operands)
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from gatewise import samples as draw
-from gatewise.errors import UnsupportedError
 from gatewise.gate import Elementwise, Gate, implements
-from gatewise.graph import Spec, Tracked, apply
+from gatewise.graph import Spec, apply, dtype_name
 from gatewise.samples import sample
 
 
@@ -120,8 +119,8 @@ INPUT = Input()
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """x in another dtype; to integers or booleans no gradient passes."""
-    target = np.dtype(dtype)
-    if isinstance(x, Tracked) and x.value.dtype == target:
+    target = np.dtype(dtype_name(dtype) if not isinstance(dtype, type | str) else dtype)
+    if dtype_name(getattr(x, "dtype", "")) == target.name:
         return x
     return apply((AsType if target.kind in "fc" else Discretize)(target.name), x)
 
@@ -145,12 +144,4 @@ def conj(x: Any, /) -> Any:
 
 
 def _is_complex(x: Any) -> bool:
-    return "complex" in str(getattr(x, "dtype", type(x).__name__))
-
-
-def refuse(function: str, options: dict[str, Any]) -> None:
-    """Raise for options of a NumPy function that were given and are not supported."""
-    for name, value in options.items():
-        if value is None or value is np._NoValue or (name == "where" and value is True):
-            continue
-        raise UnsupportedError(f"{function}: the option {name}={value!r:.40} is not supported on traced arrays")
+    return dtype_name(getattr(x, "dtype", type(x).__name__)).startswith("complex")

@@ -15,7 +15,7 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import IndexingError
-from gatewise.gate import Gate, Movement, implements
+from gatewise.gate import Gate, Movement, implements, refuse
 from gatewise.graph import Spec, Tracked, apply
 from gatewise.samples import sample
 from gatewise.source import here
@@ -104,6 +104,12 @@ class _Indexing(Gate):
                 parts.append(str(item[1]) if item[0] == "int" else words[item[0]])
         return f"[{', '.join(parts)}]"
 
+    def key(self, xp: Any, ndim: int, indices: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What goes between the brackets; the standard wants every axis named, or the rest left to an ellipsis."""
+        key = join_key(self.pattern, indices)
+        named = sum(item is not None for item in key)
+        return key if xp is np or _DOTS in self.pattern or named == ndim else (*key, ...)
+
     def places(self, xp: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
         """For namespaces with few ways of indexing: the flat position of every entry that the index reads."""
         numbers = np.arange(int(np.prod(shape))).reshape(shape)
@@ -131,7 +137,7 @@ class GetItem(_Indexing, Movement):
         if indices and xp is not np:
             places = self.places(xp, x.shape, indices)
             return xp.reshape(xp.take(xp.reshape(x, (-1,)), xp.asarray(places.ravel()), axis=0), places.shape)
-        return x[join_key(self.pattern, indices)]
+        return x[self.key(xp, len(x.shape), indices)]
 
     def local(self, index: int, g: Any, x_shape: Any, indices: Any) -> Any:
         return None if index else apply(Scatter(self.pattern, x_shape), g, *indices)
@@ -201,13 +207,13 @@ class SetItem(_Indexing, Movement):
     def forward(self, xp: Any, x: Any, value: Any, *indices: Any) -> Any:
         if indices and xp is not np:
             places = self.places(xp, x.shape, indices)
-            entries = xp.reshape(xp.broadcast_to(value, places.shape), (-1,))
+            entries = xp.reshape(xp.broadcast_to(xp.asarray(value, dtype=x.dtype), places.shape), (-1,))
             flat = xp.asarray(xp.reshape(x, (-1,)), copy=True)
             for position, place in enumerate(places.ravel().tolist()):
                 flat[place] = entries[position]
             return xp.reshape(flat, x.shape)
         out = xp.asarray(x, copy=True)
-        out[join_key(self.pattern, indices)] = value
+        out[self.key(xp, len(x.shape), indices)] = value
         return out
 
     def local(self, index: int, g: Any, x_shape: Any, indices: Any) -> Any:
@@ -253,8 +259,8 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
 def take(x: Any, indices: Any, /, axis: int | None = None, **others: Any) -> Any:
     """Entries of x at integer `indices` along `axis` (None: of x flattened)."""
     if others.pop("mode", "raise") != "raise":
-        gates.refuse("take", {"mode": "other than 'raise'"})
-    gates.refuse("take", others)
+        refuse("take", {"mode": "other than 'raise'"})
+    refuse("take", others)
     if axis is None:
         return getitem(gates.ravel(x), indices)
     lead = (slice(None),) * (axis % len(x.shape))

@@ -14,7 +14,7 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
-from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes, normalize_axis
+from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes, normalize_axis, refuse
 from gatewise.graph import Spec, apply, plain
 from gatewise.samples import sample
 
@@ -145,7 +145,7 @@ class Concat(Movement):
 
     def local(self, index: int, g: Any) -> Any:
         start = builtins.sum(self.sizes[:index])
-        return g[(slice(None),) * self.axis + (slice(start, start + self.sizes[index]),)]
+        return g[(slice(None),) * self.axis + (slice(start, start + self.sizes[index]), ...)]
 
     def infer(self, *specs: Spec) -> Spec:
         for one, other in pairwise(specs):
@@ -176,7 +176,7 @@ class Stack(Movement):
         return xp.stack([xp.asarray(array) for array in arrays], axis=self.axis)
 
     def local(self, index: int, g: Any) -> Any:
-        return g[(slice(None),) * self.axis + (index,)]
+        return g[(slice(None),) * self.axis + (index, ...)]
 
     def infer(self, *specs: Spec) -> Spec:
         for one, other in pairwise(specs):
@@ -228,7 +228,7 @@ def reshape(x: Any, /, shape: Any = None, **others: Any) -> Any:
     if others.pop("order", "C") not in ("C", None):
         raise ShapeError("reshape: only row-major order (order='C') is supported; transpose first for another order")
     others.pop("copy", None)
-    gates.refuse("reshape", others)
+    refuse("reshape", others)
     lengths = [operator.index(n) for n in (shape if isinstance(shape, tuple | list) else (shape,))]
     if -1 in lengths:
         known = -prod(lengths)
@@ -320,7 +320,7 @@ def concat(arrays: Any, /, axis: Any = 0, **others: Any) -> Any:
     """Arrays joined along `axis` (None: all flattened first)."""
     dtype = others.pop("dtype", None)
     others.pop("casting", None)
-    gates.refuse("concat", others)
+    refuse("concat", others)
     parts = [array if hasattr(array, "shape") else np.asarray(plain(array)) for array in arrays]
     if not parts:
         raise ShapeError("concat: needs at least one array")
@@ -338,7 +338,7 @@ def concat(arrays: Any, /, axis: Any = 0, **others: Any) -> Any:
 @implements(np.stack)
 def stack(arrays: Any, /, axis: int = 0, **others: Any) -> Any:
     """Arrays of one shape laid side by side along a new axis."""
-    gates.refuse("stack", others)
+    refuse("stack", others)
     parts = list(arrays)
     if not parts:
         raise ShapeError("stack: needs at least one array")
@@ -370,6 +370,6 @@ def pad(x: Any, /, pad_width: Any, *mode_and_fill: Any, mode: str = "constant", 
     elif mode_and_fill:
         constant_values = mode_and_fill[0]
     if mode != "constant" or not isinstance(constant_values, int | float):
-        gates.refuse("pad", {"mode" if mode != "constant" else "constant_values": mode})
+        refuse("pad", {"mode" if mode != "constant" else "constant_values": mode})
     widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (len(x.shape), 2)).tolist()
     return apply(Pad(tuple((before, after) for before, after in widths), float(constant_values)), x)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.gate import Kink, Reduction, implements, normalize_axes
+from gatewise.gate import Kink, Reduction, implements, normalize_axes, refuse
 from gatewise.graph import apply, plain
 from gatewise.samples import Sample, sample
 
@@ -156,7 +156,7 @@ class LogSumExp(Reduction):
         # Where the total is infinite, x - total is undefined: entries at +inf share evenly, entries at -inf get nothing.
         finite = abs(total) < np.inf
         softmax = gates.exp(gates.where(finite, x - gates.where(finite, total, 0.0), -np.inf))
-        ties = gates.where((x == total) & (total > 0) & (finite == False), 1.0, 0.0)  # noqa: E712
+        ties = gates.astype((x == total) & (total > 0) & (finite == False), out.dtype)  # noqa: E712
         count = gates.sum(ties, axis=self.axis, keepdims=True)
         return _keep(self, g, x_shape) * (softmax + ties / gates.where(count == 0, 1.0, count))
 
@@ -168,7 +168,7 @@ def _keep(gate: Reduction, reduced: Any, x_shape: tuple[int, ...]) -> Any:
 
 def _route(gate: Reduction, g: Any, x: Any, out: Any, x_shape: tuple[int, ...]) -> Any:
     """g to the entries of x that equal the winner, shared evenly."""
-    winners = gates.where(x == _keep(gate, out, x_shape), 1.0, 0.0)
+    winners = gates.astype(x == _keep(gate, out, x_shape), out.dtype)
     return _keep(gate, g, x_shape) * winners / gates.sum(winners, axis=gate.axis, keepdims=True)
 
 
@@ -178,7 +178,7 @@ def _product_of_others(x: Any, axes: tuple[int, ...], shape: tuple[int, ...]) ->
     The products of everything before and of everything after each entry, each by log2(n) shifted multiplications.
     """
     if not axes:
-        return gates.where(x == x, 1.0, 1.0)
+        return gates.where(x == x, 1.0, x)
     rest = tuple(i for i in range(len(shape)) if i not in axes)
     order = rest + axes
     moved = tuple(shape[i] for i in order)
@@ -206,7 +206,7 @@ def _running_product(lines: Any, length: int) -> Any:
 def _reduce(gate: type[Reduction], x: Any, axis: Any, keepdims: Any, others: dict[str, Any]) -> Any:
     """Apply a reduction with NumPy's arguments."""
     dtype = others.pop("dtype", None)
-    gates.refuse(gate.name, others)
+    refuse(gate.name, others)
     if dtype is not None:
         x = gates.astype(x, dtype)
     if not hasattr(x, "ndim"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.gate import Elementwise, Kink, Operator, implements
+from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
 from gatewise.graph import apply
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
@@ -309,7 +309,7 @@ def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
     """x, but at least `min` and at most `max`; None leaves that side open. At a bound the gradient is 0."""
     low = numpy_names.pop("a_min", min)
     high = numpy_names.pop("a_max", max)
-    gates.refuse("clip", numpy_names)
+    refuse("clip", numpy_names)
     return apply(CLIP, x, -np.inf if low is None else low, np.inf if high is None else high)
 
 

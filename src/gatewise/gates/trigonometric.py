@@ -48,7 +48,7 @@ class Tan(Elementwise):
 
     name = "tan"
     symbol = "tan"
-    story = "scales by 1 + tan², never less than one"
+    story = "scales: the input receives the upstream gradient times 1 + tan², never less than it was"
     samples = (*unary_samples(draw.unit), sample(draw.complexes(3)))
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -108,7 +108,7 @@ class Sinh(Elementwise):
 
     name = "sinh"
     symbol = "sinh"
-    story = "scales by cosh x, never less than one"
+    story = "scales: the input receives the upstream gradient times cosh x, never less than it was"
     samples = (*unary_samples(), sample(draw.complexes(3)))
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -123,7 +123,7 @@ class Cosh(Elementwise):
 
     name = "cosh"
     symbol = "cosh"
-    story = "scales by sinh x"
+    story = "scales: the input receives the upstream gradient times sinh x"
     samples = (*unary_samples(), sample(draw.complexes(3)))
 
     def forward(self, xp: Any, x: Any) -> Any:
