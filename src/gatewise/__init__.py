@@ -6,6 +6,7 @@ Public names, nothing else.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gatewise import gates
 from gatewise.array import Array, stop_gradient, variable
 from gatewise.errors import (
     DTypeError,
@@ -20,6 +21,32 @@ from gatewise.gates import *  # noqa: F403  the catalogue's functions, gw.exp an
 from gatewise.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "Circuit",
+    "DTypeError",
+    "GatewiseError",
+    "GradientReport",
+    "IndexingError",
+    "InputError",
+    "ShapeError",
+    "TracedValueError",
+    "UnsupportedError",
+    "check_grads",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "show",
+    "stop_gradient",
+    "trace",
+    "value_and_grad",
+    "variable",
+    "vjp",
+    *gates.__all__,
+]
 
 if TYPE_CHECKING:
     from gatewise.circuit import Circuit, show, trace

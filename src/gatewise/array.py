@@ -1,8 +1,8 @@
 """`Array`: what functions under a transform receive. It behaves as a NumPy array does, and every operation adds a gate.
 
-An Array is a name for a node. Assignment (``x[i] = v``, ``x += v``) rebinds the name to a new node, so what was computed
-before keeps the old value, and a slice is a copy in meaning. Gates live in `gates`; here is only how Python's operators,
-NumPy's functions and the array methods reach them.
+An Array is a name for a node. Assignment (``x[i] = v``, ``x += v``) rebinds the name to a new node, so what was
+computed before keeps the old value, and a slice is a copy in meaning. Gates live in `gates`; here is only how Python's
+operators, NumPy's functions and the array methods reach them.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from gatewise.source import here, outside
 class Array(Tracked):
     """A traced array: value, shape and dtype of a NumPy array, and the node it came from.
 
-    Made by the transforms (``gw.grad`` hands them to your function) and by `variable`. Operators, array methods and NumPy
-    functions take it; results are Arrays.
+    Made by the transforms (``gw.grad`` hands them to your function) and by `variable`. Operators, array methods and
+    NumPy functions take it; results are Arrays.
 
     Example:
         >>> import gatewise as gw, numpy as np
@@ -134,8 +134,8 @@ class Array(Tracked):
     __le__ = operator_method(LESS_EQUAL)
     __gt__ = operator_method(GREATER)
     __ge__ = operator_method(GREATER_EQUAL)
-    __eq__ = operator_method(EQUAL)  # type: ignore[assignment]
-    __ne__ = operator_method(NOT_EQUAL)  # type: ignore[assignment]
+    __eq__ = operator_method(EQUAL)
+    __ne__ = operator_method(NOT_EQUAL)
 
     def __neg__(self) -> Any:
         return gates.negative(self)
@@ -265,8 +265,8 @@ class Array(Tracked):
         """
         if not self.node.leaf:
             raise DTypeError(
-                f"backward: this value depends on no variable in a differentiable way; make inputs with gw.variable(...)"
-                f"{here()}"
+                f"backward: this value depends on no variable in a differentiable way; "
+                f"make inputs with gw.variable(...){here()}"
             )
         if upstream is None:
             if self.shape:

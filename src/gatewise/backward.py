@@ -48,7 +48,7 @@ def plan(outputs: Sequence[Node], leaves: Sequence[Leaf] | None = None) -> Plan:
     found = []
     stack = []
     for leaf in leaves or ():
-        nested = nested or any([source.leaf for source in leaf.inputs if source is not None])
+        nested = nested or any(source.leaf for source in leaf.inputs if source is not None)
     for node in outputs:
         if node.leaf >= oldest:
             stack.append(node)

@@ -1,8 +1,8 @@
 """The forward sweep: tangents of an output, pushed from leaves to outputs, derived from the same local gradients.
 
-There is no second table of rules. An element-wise gate's local gradient is a factor, so the rule itself scales a tangent;
-a linear gate pushes a tangent as it pushes a value; for every other gate the rule, which is linear in the upstream
-gradient, is transposed by a backward sweep over it.
+There is no second table of rules. An element-wise gate's local gradient is a factor, so the rule itself scales a
+tangent; a linear gate pushes a tangent as it pushes a value; for every other gate the rule, which is linear in the
+upstream gradient, is transposed by a backward sweep over it.
 """
 
 from __future__ import annotations

@@ -76,6 +76,10 @@ class Gate:
     #: Complex-differentiable; a gate that is not writes its local gradients for complex inputs itself.
     holomorphic: ClassVar[bool] = True
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        """What the gate chose, as an array or None: it changes exactly where one of the gate's kinks is crossed."""
+        return None
+
     #: The input wires' names, read off `forward`; of a variadic gate the last one is shared by all further inputs.
     wires: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False
@@ -150,7 +154,7 @@ def _bind_rules(cls: type[Gate]) -> None:
         rules = [_uniform(f, place, len(cls.reads)) if f else None for f, place in zip(functions, places, strict=True)]
         cls.rules = tuple(rules) if any(rules) else ()
     cls.differentiable = bool(cls.rules)
-    cls.save = staticmethod(_saver(cls.reads, cls.wires, cls.variadic)) if cls.reads else None  # type: ignore[assignment]
+    cls.save = staticmethod(_saver(cls.reads, cls.wires, cls.variadic)) if cls.reads else None
 
 
 def _uniform(function: Callable[..., Any], places: tuple[int, ...], number: int) -> Rule:
@@ -189,17 +193,21 @@ def _saver(
         return lambda values, out: values
     if reads == ("out",):
         return lambda values, out: (out,)
-    pick: list[Callable[[tuple[Any, ...], Any], Any]] = []
-    for name in reads:
-        if name == "out":
-            pick.append(lambda values, out: out)
-        elif variadic and name == wires[-1]:
-            pick.append(lambda values, out, i=len(wires) - 1: values[i:])
-        elif name in wires:
-            pick.append(lambda values, out, i=wires.index(name): values[i])
-        else:
-            pick.append(lambda values, out, i=wires.index(name.removesuffix("_shape")): values[i].shape)
-    return lambda values, out: tuple([p(values, out) for p in pick])
+    picks = [_picker(name, wires, variadic) for name in reads]
+    return lambda values, out: tuple([pick(values, out) for pick in picks])
+
+
+def _picker(name: str, wires: tuple[str, ...], variadic: bool) -> Callable[[tuple[Any, ...], Any], Any]:
+    """How one of the things that rules read is found among the input values and the output."""
+    if name == "out":
+        return lambda values, out: out
+    if name not in wires:
+        place = wires.index(name.removesuffix("_shape"))
+        return lambda values, out: values[place].shape
+    place = wires.index(name)
+    if variadic and place == len(wires) - 1:
+        return lambda values, out: values[place:]
+    return lambda values, out: values[place]
 
 
 # ---------------------------------------------------------------------------------------------------------- families
@@ -218,7 +226,7 @@ class Elementwise(Gate):
 
 
 class Operator(Elementwise):
-    """Element-wise gates of two operands that one of Python's operators computes, whatever library the arrays are of."""
+    """Element-wise gates of two operands that one of Python's operators computes, for arrays of any library."""
 
     compute: ClassVar[Callable[[Any, Any], Any]]
 

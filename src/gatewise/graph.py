@@ -82,9 +82,9 @@ class Spec:
 class Node:
     """One gate that was run: the gate, what fed it, what its local gradients will read, and where it happened.
 
-    `inputs` holds the feeding node per input wire, None for a constant, which then stands in `constants`. `order` counts
-    nodes as they are made, so it is a topological order. `leaf` is the order of the newest leaf this node's value
-    depends on differentiably, 0 for none: it tells in one comparison whether a gradient could ever flow through.
+    `inputs` holds the feeding node per input wire, None for a constant, which then stands in `constants`. `order`
+    counts nodes as they are made, so it is a topological order. `leaf` is the order of the newest leaf this node's
+    value depends on differentiably, 0 for none: it tells in one comparison whether a gradient could ever flow through.
     """
 
     __slots__ = ("code", "constants", "dtype", "gate", "inputs", "instruction", "leaf", "order", "saved", "shape")

@@ -6,7 +6,7 @@ plain interpreter of a circuit. Gradients come from an ordinary backward sweep t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class Recording:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __iter__(self) -> Iterable[Entry]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
 
     def __getitem__(self, name: str | int) -> Entry:
@@ -98,16 +98,19 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
         DTypeError: An argument is no array, or nothing of the result was traced.
     """
     if isinstance(f, Tracked):
-        result, leaves = f, plan([f.node]).leaves
+        result: Any = f
+        leaves: Sequence[Leaf] = plan([f.node]).leaves
     else:
-        arrays, rebuilt = [], []
+        arrays: list[Array] = []
+        rebuilt = []
         for position, argument in enumerate(args):
-            values, rebuild = tree.flatten(argument)
+            given, rebuild = tree.flatten(argument)
             names = tree.names(argument, argument_name(f, position))
-            fresh = [_input(value, name) for value, name in zip(values, names, strict=True)]
+            fresh = [_input(value, name) for value, name in zip(given, names, strict=True)]
             arrays.extend(fresh)
             rebuilt.append(rebuild(fresh))
-        result, leaves = f(*rebuilt), [array.node for array in arrays]
+        result = f(*rebuilt)
+        leaves = [array.node for array in arrays if isinstance(array.node, Leaf)]
     outputs = [output for output in tree.flatten(result)[0] if isinstance(output, Tracked)]
     if not outputs:
         raise DTypeError(

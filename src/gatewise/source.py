@@ -1,4 +1,4 @@
-"""Where in the user's code a gate was made: captured as two references, resolved to file, line and text only when asked.
+"""Where in the user's code a gate was made: two references when captured, file, line and text only when asked.
 
 Capturing must cost nanoseconds, so a node keeps just the frame's code object and instruction offset. Everything that
 reads files or walks tables happens in :func:`resolve`, when a picture or an error message wants it.

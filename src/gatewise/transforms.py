@@ -64,7 +64,7 @@ class Run:
         for position in positions:
             if not -len(args) <= position < len(args):
                 raise InputError(
-                    f"argnums asks for argument {position}, but {_name(f)} was called with {len(args)} arguments{here()}"
+                    f"argnums asks for argument {position}, but {_name(f)} got {len(args)} arguments{here()}"
                 )
             leaves, rebuild = tree.flatten(args[position])
             try:
@@ -103,7 +103,8 @@ class Run:
             ]
             flat = sweep(route, seeds, self.leaves, Array)
         whole = [
-            filled(leaf.value, 0) if gradient is None else gradient for leaf, gradient in zip(self.leaves, flat, strict=True)
+            filled(leaf.value, 0) if gradient is None else gradient
+            for leaf, gradient in zip(self.leaves, flat, strict=True)
         ]
         result = []
         for number, rebuild in self.rebuilds:
@@ -141,7 +142,7 @@ def _scalar(output: Any, f: Any, what: str) -> Any:
         )
     if np.shape(output) != ():
         raise ShapeError(
-            f"{what} needs a function that returns a single number; {_name(f)} returned shape {tuple(np.shape(output))}. "
+            f"{what} needs a function that returns a single number; {_name(f)} returned shape {np.shape(output)}. "
             f"Sum it, or use gw.jacobian for the gradient of every entry{here()}"
         )
     if isinstance(output, Tracked):
@@ -160,8 +161,8 @@ def value_and_grad(
 
     Args:
         f: Returns a single real number; with `has_aux`, a pair of that and anything else.
-        argnums: Which positional arguments to differentiate by; for a sequence the gradient is a tuple. An argument may be
-            a nested dict, list, tuple or dataclass of floating or complex arrays.
+        argnums: Which positional arguments to differentiate by; for a sequence the gradient is a tuple. An argument may
+            be a nested dict, list, tuple or dataclass of floating or complex arrays.
         has_aux: Whether `f` returns a pair (loss, extra); then the result is ((loss, extra), gradient).
 
     Returns:
@@ -230,8 +231,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     """The value of `f` at `primals`, and the function that pulls an upstream gradient back to them.
 
     Returns:
-        (value, pullback). ``pullback(upstream)`` takes a gradient of the value's structure and shapes and returns a tuple
-        with one gradient per primal; it may be called any number of times.
+        (value, pullback). ``pullback(upstream)`` takes a gradient of the value's structure and shapes and returns a
+        tuple with one gradient per primal; it may be called any number of times.
 
     Example:
         >>> import gatewise as gw, numpy as np
@@ -257,11 +258,13 @@ def _matching(given: Any, wanted: Sequence[Any], what: str, whose: str) -> list[
         raise ShapeError(f"{what} has {len(leaves)} arrays, {whose} has {len(wanted)}{here()}")
     result = []
     for leaf, like in zip(leaves, wanted, strict=True):
-        if np.shape(leaf) != np.shape(like):
-            raise ShapeError(f"{what} has shape {np.shape(leaf)}, {whose} has shape {np.shape(like)}{here()}")
-        if isinstance(like, Tracked | np.ndarray | np.generic) and getattr(leaf, "dtype", None) != like.dtype:
-            leaf = gates.astype(np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf, like.dtype)
-        result.append(leaf)
+        if np.shape(leaf) != tuple(getattr(like, "shape", ())):
+            raise ShapeError(
+                f"{what} has shape {np.shape(leaf)}, {whose} has shape {tuple(getattr(like, 'shape', ()))}{here()}"
+            )
+        if not hasattr(leaf, "dtype"):
+            leaf = np.asarray(leaf, float)[()]
+        result.append(gates.astype(leaf, like.dtype) if hasattr(like, "dtype") else leaf)
     return result
 
 
@@ -323,7 +326,7 @@ def _jacobian_rows(run: Run, output: Any) -> tuple[Any, ...]:
     """For one output array, the Jacobian with respect to every differentiated argument."""
     shape = tuple(np.shape(output))
     route = run.route([output])
-    dtype = output.dtype if isinstance(output, Tracked) else np.dtype(float)
+    dtype = output.node.dtype if isinstance(output, Tracked) else np.dtype(float)
     rows: list[list[Any]] = []
     for index in np.ndindex(*shape):
         seed = np.zeros(shape, dtype)

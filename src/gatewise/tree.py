@@ -5,6 +5,7 @@ The walking itself is optree's; it is imported only when something nested comes 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -83,9 +84,7 @@ def _register(optree: Any, kind: type[Any]) -> None:
             object.__setattr__(instance, name, value)
         return instance
 
-    try:
+    with contextlib.suppress(ValueError):
         optree.register_pytree_node(
             kind, take_apart, put_together, path_entry_type=optree.DataclassEntry, namespace=NAMESPACE
         )
-    except ValueError:
-        pass

@@ -1,4 +1,4 @@
-"""Every gate of the registry against independent truths, on every sample it states: generated from the gates themselves.
+"""Every gate of the registry against independent truths, on every sample that it states.
 
 Truths: central differences for local gradients, the law ⟨g, Jt⟩ = ⟨Jᵀg, t⟩ for the forward sweep, central differences
 of first gradients for second order, and the gate's own promises at its kinks.
@@ -16,7 +16,6 @@ from gatewise.gate import REGISTRY, Gate
 from gatewise.gates.conversion import INPUT
 from gatewise.graph import Leaf, Spec, apply
 
-# Operations that the standard does not know, on inputs that only NumPy takes.
 STEP = 1e-6
 
 
@@ -59,7 +58,9 @@ def inner(a, b) -> float:
 
 def directions(rng, values):
     return [
-        (rng.standard_normal(v.shape) + (1j * rng.standard_normal(v.shape) if v.dtype.kind == "c" else 0)).astype(v.dtype)
+        (rng.standard_normal(v.shape) + (1j * rng.standard_normal(v.shape) if v.dtype.kind == "c" else 0)).astype(
+            v.dtype
+        )
         for v in values
     ]
 
@@ -154,9 +155,7 @@ def test_second_order_equals_central_differences_of_first_order(gate, sample):
     gradient(*start)
     along = [d[()] for d in directions(rng, values)]
     _, found = gw.jvp(lambda *moved: gradient(*moved), start, along)
-    ends = [
-        gradient(*[v + sign * STEP * d for v, d in zip(start, along, strict=True)]) for sign in (1, -1)
-    ]
+    ends = [gradient(*[v + sign * STEP * d for v, d in zip(start, along, strict=True)]) for sign in (1, -1)]
     for one, other, pushed in zip(*ends, found, strict=True):
         np.testing.assert_allclose(pushed, (one - other) / (2 * STEP), rtol=1e-5, atol=1e-6)
 
@@ -183,9 +182,7 @@ def test_value_and_gradient_on_the_strict_namespace_equal_numpy(gate, sample):
     expected = instance.forward(np, *inputs)
     if any(getattr(v, "dtype", np.dtype(float)).kind == "c" for v in inputs) and gate.name in ("remainder",):
         pytest.skip("not defined for complex numbers")
-    strict = [
-        array_api_strict.asarray(np.asarray(v)) if isinstance(v, np.ndarray | np.generic) else v for v in inputs
-    ]
+    strict = [array_api_strict.asarray(np.asarray(v)) if isinstance(v, np.ndarray | np.generic) else v for v in inputs]
     index_arrays = gate.name in ("getitem", "setitem", "scatter")
     operands = [
         Array.of(Leaf(INPUT, v), v) if hasattr(v, "dtype") and not (index_arrays and i >= gate_wires(gate)) else v

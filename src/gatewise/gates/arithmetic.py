@@ -143,6 +143,9 @@ class Remainder(Operator):
     def local_y(self, g: Any, x: Any, y: Any) -> Any:
         return -g * (x // y)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.floor_divide(*inputs)
+
 
 class FloorDivide(Operator):
     """x // y"""
@@ -152,6 +155,9 @@ class FloorDivide(Operator):
     compute = operator.floordiv
     story = "blocks: a staircase is flat almost everywhere, so no gradient passes"
     samples = (sample(normal(3, 2), draw.positive(3, 2)), sample(normal(3), 0.7))
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
 
 
 ADD = Add()

@@ -125,7 +125,7 @@ class Sigmoid(Elementwise):
 
     name = "sigmoid"
     symbol = "σ"
-    story = "squashes: the input receives upstream · (1-σ)σ, at most a quarter of it, and almost nothing where σ is near 0 or 1"
+    story = "squashes: the input receives upstream · (1-σ)σ, a quarter at most, almost nothing where σ is near 0 or 1"
     samples = unary_samples()
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -146,10 +146,13 @@ class Relu(Elementwise):
     kinks = (Kink((0.0,), (0.0,), "slopes 0 and 1 meet: the smallest subgradient is 0"),)
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return xp.where(x > 0, x, x * 0)
+        return xp.where(x <= 0, 0, x)
 
     def local_x(self, g: Any, x: Any) -> Any:
         return gates.where(x > 0, g, 0.0)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(inputs[0])
 
 
 EXP = Exp()

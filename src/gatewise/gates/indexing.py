@@ -1,7 +1,7 @@
 """Gates that read and write parts of an array: x[i], x[i] = v, and the scatter that is the gradient of reading.
 
-An index is split in two: its *pattern*, a hashable tuple that is the gate's static parameter (integers, slices, new axes,
-ellipsis, and marks where an index array goes), and the index arrays, which are constant input wires.
+An index is split in two: its *pattern*, a hashable tuple that is the gate's static parameter (integers, slices, new
+axes, ellipsis, and marks where an index array goes), and the index arrays, which are constant input wires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import IndexingError
 from gatewise.gate import Gate, Movement, implements, refuse
-from gatewise.graph import Spec, Tracked, apply
+from gatewise.graph import Spec, Tracked, apply, namespace
 from gatewise.samples import sample
 from gatewise.source import here
 
@@ -223,7 +223,10 @@ class SetItem(_Indexing, Movement):
             return None
         taken = apply(GetItem(self.pattern), g, *indices)
         kept = self._last_writes(x_shape, indices)
-        return taken if kept is None else taken * kept
+        if kept is None:
+            return taken
+        value = taken.value if isinstance(taken, Tracked) else taken
+        return taken * namespace((value,)).asarray(kept, dtype=value.dtype)
 
     def _last_writes(self, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
         """1 for the written entries that stayed, 0 for those that a later one at the same place overwrote."""

@@ -104,6 +104,9 @@ class Max(Reduction):
     def local_x(self, g: Any, x: Any, out: Any, x_shape: Any) -> Any:
         return _route(self, g, x, out, x_shape)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return inputs[0] == np.reshape(out, self.kept_shape(inputs[0].shape))
+
 
 class Min(Reduction):
     """Smallest entry over axes"""
@@ -126,6 +129,9 @@ class Min(Reduction):
 
     def local_x(self, g: Any, x: Any, out: Any, x_shape: Any) -> Any:
         return _route(self, g, x, out, x_shape)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return inputs[0] == np.reshape(out, self.kept_shape(inputs[0].shape))
 
 
 class LogSumExp(Reduction):
@@ -153,7 +159,7 @@ class LogSumExp(Reduction):
 
     def local_x(self, g: Any, x: Any, out: Any, x_shape: Any) -> Any:
         total = _keep(self, out, x_shape)
-        # Where the total is infinite, x - total is undefined: entries at +inf share evenly, entries at -inf get nothing.
+        # Where the total is infinite, x - total is undefined: entries at +inf share, entries at -inf get nothing.
         finite = abs(total) < np.inf
         softmax = gates.exp(gates.where(finite, x - gates.where(finite, total, 0.0), -np.inf))
         ties = gates.astype((x == total) & (total > 0) & (finite == False), out.dtype)  # noqa: E712

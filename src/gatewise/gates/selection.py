@@ -10,7 +10,7 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
-from gatewise.graph import apply
+from gatewise.graph import apply, dtype_name
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
 
@@ -32,6 +32,9 @@ class Maximum(Elementwise):
     def local_y(self, g: Any, x: Any, y: Any) -> Any:
         return _share(g, y > x, x, y)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(np.subtract(*inputs))
+
 
 class Minimum(Elementwise):
     """The smaller of x and y"""
@@ -50,6 +53,9 @@ class Minimum(Elementwise):
 
     def local_y(self, g: Any, x: Any, y: Any) -> Any:
         return _share(g, y < x, x, y)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(np.subtract(*inputs))
 
 
 def _share(g: Any, wins: Any, x: Any, y: Any) -> Any:
@@ -89,6 +95,10 @@ class Clip(Elementwise):
     def local_high(self, g: Any, x: Any, high: Any, low: Any) -> Any:
         return gates.where((x > high) | (low > high), g, 0.0)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        x, low, high = inputs
+        return np.sign(x - low) + np.sign(x - high)
+
 
 class Where(Elementwise):
     """x where the condition holds, else y"""
@@ -111,6 +121,9 @@ class Where(Elementwise):
     def local_y(self, g: Any, condition: Any) -> Any:
         return gates.where(condition, 0.0, g)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return inputs[0]
+
 
 class Abs(Elementwise):
     """Distance from zero"""
@@ -128,6 +141,9 @@ class Abs(Elementwise):
     def local_x(self, g: Any, x: Any) -> Any:
         return g * sign(x)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(inputs[0])
+
 
 class Sign(Elementwise):
     """-1, 0 or 1; for a complex number x / |x|"""
@@ -139,6 +155,9 @@ class Sign(Elementwise):
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sign(x)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
 
 
 class Floor(Elementwise):
@@ -152,6 +171,9 @@ class Floor(Elementwise):
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.floor(x)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
+
 
 class Ceil(Elementwise):
     """The smallest integer not below x"""
@@ -163,6 +185,9 @@ class Ceil(Elementwise):
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.ceil(x)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
 
 
 class Round(Elementwise):
@@ -176,12 +201,18 @@ class Round(Elementwise):
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.round(x)
 
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
+
 
 class Comparison(Operator):
     """Base of gates whose answer is true or false"""
 
     story = "answers true or false: no gradient passes"
     samples = broadcast_samples()
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
 
 
 class Equal(Comparison):
@@ -429,4 +460,4 @@ def logical_not(x: Any, /) -> Any:
 
 def _truth(x: Any) -> Any:
     """x as booleans."""
-    return x if getattr(x, "dtype", None) == bool else x != 0
+    return x if dtype_name(getattr(x, "dtype", type(x).__name__)) == "bool" else x != 0

@@ -308,7 +308,7 @@ def is_number(constant: object) -> bool:
 
 def gate_label(entry: Entry) -> str:
     """The gate's symbol with its scalar constants folded in: ``+1``, ``*-1``, ``1/x``, ``max(x, 0)``."""
-    symbol = entry.gate.symbol or entry.gate.name
+    symbol: str = entry.gate.symbol or entry.gate.name
     folded = [operand is None and is_number(constant) for operand, constant in _operands(entry)]
     if not any(folded) or all(folded):
         return symbol

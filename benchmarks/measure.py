@@ -1,0 +1,239 @@
+"""How a number comes about: one process per peer, rounds that go through the peers forwards and backwards in turn.
+
+A worker builds its step, makes the first call (timed apart), reports value and gradients for the check and its peak
+memory, then waits. The driver gives each worker `budget` seconds per round, one at a time, so that whatever else the
+machine does in a round meets all peers alike. A sample is a batch of calls of at least about 2 ms; the garbage
+collector stays on, as users have it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from peers import PEERS, THREADS, Peer, Step
+from rows import ROWS, Arguments, ProcessRow, Row
+
+ENVIRONMENT = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ENVIRONMENT |= {"JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
+clock = time.perf_counter
+
+
+@dataclass
+class Measurement:
+    """What is known of one peer in one row; `note` says why there are no times."""
+
+    peer: str
+    note: str = ""
+    first: float | None = None  # seconds, building included
+    peak: int | None = None  # bytes
+    result: list[Any] = field(default_factory=list)  # value and gradients
+    error: float | None = None  # largest relative deviation from the reference
+    agrees: bool = True
+    times: list[float] = field(default_factory=list)  # seconds per call
+
+    @property
+    def median(self) -> float | None:
+        """Seconds per call; None where nothing was measured or the result is wrong."""
+        return median(self.times) if self.times and self.agrees else None
+
+
+# ------------------------------------------------------------------------------------------------- in the worker
+
+
+def build(row: Row, peer: Peer, arguments: Arguments) -> Step:
+    """The step of `peer` in `row`."""
+    objective = row.by_hand if peer.name == "by hand" else row.instead.get(peer.name, row.objective)
+    return peer.build(objective, *arguments)
+
+
+def evaluate(step: Step) -> list[Any]:
+    """Value and gradients of one step, as float64 arrays."""
+    value, gradients = step()
+    return [np.float64(float(value)), *(np.asarray(gradient, np.float64) for gradient in gradients)]
+
+
+def worker(connection: Connection, row_name: str, peer_name: str) -> None:
+    """Measure one peer: send what `Measurement` holds, then a list of times for every budget received."""
+    if hasattr(os, "sched_setaffinity"):  # for thread pools that read no environment variable
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    row, peer = ROWS[row_name], PEERS[peer_name]
+    assert isinstance(row, Row)
+    try:
+        __import__(peer.module)
+        arguments = row.arguments()
+        before = _resident("VmRSS")
+        _reset_resident_peak()
+        start = clock()
+        step = build(row, peer, arguments)
+        step()
+        first = clock() - start
+        peak = _minus(_resident("VmHWM"), before) if row.once else _peak(step, row.traced and peer.traced, before)
+        result = evaluate(build(row, peer, row.checked_on()) if row.checked_on else step)
+        connection.send(Measurement(peer.name, first=first, peak=peak, result=result))
+    except BaseException as error:
+        connection.send(Measurement(peer.name, f"failed: {type(error).__name__}: {error}"[:100].splitlines()[0]))
+        return
+    calls = 1
+    with suppress(EOFError):
+        while True:
+            budget = connection.recv()
+            times, end = [], clock() + budget
+            while True:
+                start = clock()
+                for _ in range(calls):
+                    step()
+                stop = clock()
+                times.append((stop - start) / calls)
+                if stop > end:
+                    break
+                calls = max(1, round(0.002 / min(times)))
+            connection.send(times)
+
+
+def _peak(step: Step, traced: bool, before: int | None) -> int | None:
+    """Bytes that one call takes at its peak: of its own when traced, else beyond the resident set `before` building."""
+    step()
+    gc.collect()
+    if not traced:
+        _reset_resident_peak()
+        step()
+        return _minus(_resident("VmHWM"), before)
+    tracemalloc.start()
+    kept = step()  # what the caller holds counts, as the gradient is part of it
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    del kept
+    return peak
+
+
+def _resident(what: str) -> int | None:
+    """Bytes in memory, now (VmRSS) or at most (VmHWM); None where the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _reset_resident_peak() -> None:
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _minus(peak: int | None, before: int | None) -> int | None:
+    return None if peak is None or before is None else max(0, peak - before)
+
+
+# ------------------------------------------------------------------------------------------------- in the driver
+
+
+def there_and_back(items: Sequence[Any], rounds: int) -> Iterator[Any]:
+    """All items, `rounds` times, forwards and backwards in turn."""
+    for number in range(rounds):
+        yield from items if number % 2 == 0 else reversed(items)
+
+
+def measure(row: Row, peers: Sequence[str], rounds: int, budget: float, limit: float) -> list[Measurement]:
+    """Measure the named peers in `row`; those that cannot take part are in the result, with a note."""
+    os.environ.update(ENVIRONMENT)
+    spawn = get_context("spawn")
+    measurements = []
+    running = []
+    try:
+        for name in peers:
+            if not PEERS[name].installed or name in row.skip:
+                note = f"skipped: {row.skip[name]}" if name in row.skip else "not installed"
+                measurements.append(Measurement(name, note))
+                continue
+            ours, theirs = spawn.Pipe()
+            process = spawn.Process(target=worker, args=(theirs, row.name, name), daemon=True)
+            process.start()
+            theirs.close()
+            measurement = _receive(ours, limit)
+            if not isinstance(measurement, Measurement):
+                measurement = Measurement(name, str(measurement))
+            measurements.append(measurement)
+            if measurement.note or row.once:
+                measurement.times = [] if measurement.note else [measurement.first or 0.0]
+                process.kill()
+            else:
+                running.append((measurement, ours, process))
+        visits: dict[str, int] = {}
+        for measurement, ours, process in there_and_back(running, rounds):
+            visits[measurement.peer] = visits.get(measurement.peer, 0) + 1
+            if measurement.note or (visits[measurement.peer] > 2 and (measurement.first or 0) > 2):
+                continue  # gone, or so slow that two rounds have to do
+            ours.send(budget)
+            times = _receive(ours, limit)
+            if isinstance(times, list):
+                measurement.times.append(median(times))
+            else:
+                measurement.note = str(times)
+                process.kill()
+            time.sleep(0.05)  # let its thread pool go to sleep
+    finally:
+        for _, _, process in running:
+            process.kill()
+    check(measurements, row.tolerance)
+    return measurements
+
+
+def _receive(connection: Connection, limit: float) -> Any:
+    """What a worker sends, or the reason why nothing came."""
+    try:
+        return connection.recv() if connection.poll(limit) else f"failed: not done after {limit:.0f} s"
+    except EOFError:
+        return "failed: the process died"
+
+
+def check(measurements: Sequence[Measurement], tolerance: float) -> None:
+    """Compare value and every gradient with those by hand (else with the first peer's), and mark who disagrees."""
+    reference = next((measurement.result for measurement in measurements if measurement.result), [])
+    for measurement in measurements:
+        if measurement.result:
+            measurement.error = deviation(measurement.result, reference)
+            measurement.agrees = measurement.error <= tolerance
+
+
+def deviation(result: Sequence[Any], reference: Sequence[Any]) -> float:
+    """The largest deviation of value and gradients, relative to the largest entry; infinite for NaN and other shapes."""
+    if [np.shape(array) for array in result] != [np.shape(array) for array in reference]:
+        return float("inf")
+    deviations = [
+        float(np.max(np.abs(array - expected)) / max(np.max(np.abs(expected)), np.finfo(float).tiny))
+        for array, expected in zip(result, reference, strict=True)
+    ]
+    return float("inf") if any(np.isnan(deviations)) else max(deviations)
+
+
+def measure_processes(row: ProcessRow, rounds: int) -> list[Measurement]:
+    """Time the commands of `row`; the first run of each, which may have to write bytecode, is apart."""
+    measurements = [Measurement(name) for name in row.commands]
+    for measurement in there_and_back(measurements, 1 + 2 * rounds):
+        if measurement.note:
+            continue
+        start = clock()
+        command = row.commands[measurement.peer]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ENVIRONMENT)
+        wall = clock() - start
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            measurement.note = "not installed" if "ModuleNotFoundError" in reason else f"failed: {reason}"
+        elif measurement.first is None:
+            measurement.first = float(done.stdout) if row.printed else wall
+        else:
+            measurement.times.append(float(done.stdout) if row.printed else wall)
+    return measurements

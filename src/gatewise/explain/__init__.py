@@ -1,0 +1,1 @@
+"""The gradient debugger: is a gradient right, and if not, which gate is responsible?"""
