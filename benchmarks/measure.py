@@ -38,7 +38,7 @@ class Measurement:
     peer: str
     note: str = ""
     first: float | None = None  # seconds, building included
-    peak: int | None = None  # bytes
+    peak: float = float("nan")  # bytes; not a number where nobody tells
     result: list[Any] = field(default_factory=list)  # value and gradients
     error: float | None = None  # largest relative deviation from the reference
     agrees: bool = True
@@ -80,7 +80,7 @@ def worker(connection: Connection, row_name: str, peer_name: str) -> None:
         step = build(row, peer, arguments)
         step()
         first = clock() - start
-        peak = _minus(_resident("VmHWM"), before) if row.once else _peak(step, row.traced and peer.traced, before)
+        peak = _resident("VmHWM") - before if row.once else _peak(step, row.traced and peer.traced, before)
         result = evaluate(build(row, peer, row.checked_on()) if row.checked_on else step)
         connection.send(Measurement(peer.name, first=first, peak=peak, result=result))
     except BaseException as error:
@@ -103,14 +103,14 @@ def worker(connection: Connection, row_name: str, peer_name: str) -> None:
             connection.send(times)
 
 
-def _peak(step: Step, traced: bool, before: int | None) -> int | None:
+def _peak(step: Step, traced: bool, before: float) -> float:
     """Bytes that one call takes at its peak: of its own when traced, else beyond the resident set `before` building."""
     step()
     gc.collect()
     if not traced:
         _reset_resident_peak()
         step()
-        return _minus(_resident("VmHWM"), before)
+        return _resident("VmHWM") - before
     tracemalloc.start()
     kept = step()  # what the caller holds counts, as the gradient is part of it
     peak = tracemalloc.get_traced_memory()[1]
@@ -119,22 +119,18 @@ def _peak(step: Step, traced: bool, before: int | None) -> int | None:
     return peak
 
 
-def _resident(what: str) -> int | None:
-    """Bytes in memory, now (VmRSS) or at most (VmHWM); None where the system does not tell."""
+def _resident(what: str) -> float:
+    """Bytes in memory, now (VmRSS) or at most (VmHWM); not a number where the system does not tell."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith(what):
                 return int(line.split()[1]) * 1024
-    return None
+    return float("nan")
 
 
 def _reset_resident_peak() -> None:
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-
-
-def _minus(peak: int | None, before: int | None) -> int | None:
-    return None if peak is None or before is None else max(0, peak - before)
 
 
 # ------------------------------------------------------------------------------------------------- in the driver
@@ -209,7 +205,7 @@ def check(measurements: Sequence[Measurement], tolerance: float) -> None:
 
 
 def deviation(result: Sequence[Any], reference: Sequence[Any]) -> float:
-    """The largest deviation of value and gradients, relative to the largest entry; infinite for NaN and other shapes."""
+    """The largest deviation of value and gradients, relative to the largest entry; infinite for NaN or other shapes."""
     if [np.shape(array) for array in result] != [np.shape(array) for array in reference]:
         return float("inf")
     deviations = [
@@ -231,7 +227,7 @@ def measure_processes(row: ProcessRow, rounds: int) -> list[Measurement]:
         wall = clock() - start
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            measurement.note = "not installed" if "ModuleNotFoundError" in reason else f"failed: {reason}"
+            measurement.note = reason.replace("ModuleNotFoundError", "not installed")
         elif measurement.first is None:
             measurement.first = float(done.stdout) if row.printed else wall
         else:

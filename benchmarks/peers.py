@@ -7,10 +7,10 @@ objective is handed the library's own NumPy-like namespace as `xp`.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata, util
 from types import SimpleNamespace
 from typing import Any
@@ -41,14 +41,10 @@ class Peer:
     @property
     def version(self) -> str:
         """Its module and version."""
-        return f"{self.module} {_version(self.module)}"
-
-
-def _version(module: str) -> str:
-    try:
-        return metadata.version(module)
-    except metadata.PackageNotFoundError:  # run from a source tree
-        return str(getattr(importlib.import_module(module), "__version__", "unknown"))
+        try:
+            return f"{self.module} {metadata.version(self.module)}"
+        except metadata.PackageNotFoundError:
+            return f"{self.module} from its source tree"
 
 
 def by_hand(function: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
@@ -148,7 +144,7 @@ def torch(objective: Objective, parameters: Sequence[Any], constants: Sequence[A
 
 
 def jax(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], jit: bool = False) -> Step:
-    """JAX, each operation dispatched by itself."""
+    """JAX, each operation dispatched by itself; with `jit`, value and gradient compiled together."""
     import jax
     import jax.numpy as xp
 
@@ -160,11 +156,6 @@ def jax(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any
         fixed = [place for place, argument in enumerate(arguments) if isinstance(argument, int)]
         function = jax.jit(function, static_argnums=fixed)
     return lambda: jax.block_until_ready(function(*arguments))
-
-
-def jax_jit(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
-    """JAX, value and gradient compiled together."""
-    return jax(objective, parameters, constants, jit=True)
 
 
 #: Every peer by name, in the order of the tables.
@@ -179,6 +170,6 @@ PEERS = {
         Peer("mygrad", "mygrad", mygrad),
         Peer("torch eager", "torch", torch, traced=False),
         Peer("jax", "jax", jax, traced=False),
-        Peer("jax jit", "jax", jax_jit, traced=False),
+        Peer("jax jit", "jax", partial(jax, jit=True), traced=False),
     )
 }

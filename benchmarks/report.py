@@ -6,6 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 
 from measure import Measurement
@@ -27,9 +28,9 @@ def seconds(time: float | None) -> str:
     return f"{time * 1e9:.0f} ns"
 
 
-def amount(size: float | None) -> str:
+def amount(size: float) -> str:
     """Bytes with a fitting unit."""
-    if size is None:
+    if isnan(size):
         return "–"
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 1024:.0f} KiB" if size >= 1024 else f"{size:.0f} B"
 
@@ -46,9 +47,9 @@ def verdict(target: Target, ours: Measurement, others: Sequence[Measurement], ga
     if target.rival and (rival is None or rival.median is None):
         return asked, "–", f"{target.rival} was not measured"
     if target.quantity == "memory":
-        if rival is None or ours.peak is None or rival.peak is None:
+        reached = (ours.peak - (rival.peak if rival else 0)) / (gates or 1)
+        if isnan(reached):
             return asked, "–", "this system does not tell"
-        reached = (ours.peak - rival.peak) / (gates or 1)
         shown = ("+ " if reached >= 0 else "− ") + amount(abs(reached))
     elif rival is not None and rival.median is not None:
         reached = ours.median / rival.median
@@ -67,7 +68,7 @@ def summary(measured: Sequence[Measured]) -> str:
             if not ours.peer.startswith("gatewise") or ours.note.startswith("skipped"):
                 continue
             for target in row.targets or (None,):
-                asked, reached, word = "none", "", ours.note
+                asked, reached, word = "–", "–", ours.note
                 if target is not None:
                     asked, reached, word = verdict(target, ours, measurements, getattr(row, "gates", 0))
                 lines.append(f"| {row.name} | {ours.peer} | {seconds(ours.median)} | {asked} | {reached} | {word} |")
@@ -105,7 +106,7 @@ def _comparison(measurement: Measurement, ours: float | None) -> str:
 
 def _peak(row: Row | ProcessRow, measurement: Measurement) -> str:
     exact = getattr(row, "traced", False) and measurement.peer in PEERS and PEERS[measurement.peer].traced
-    return amount(measurement.peak) + ("" if exact or measurement.peak is None else " rss")
+    return amount(measurement.peak) + ("" if exact or isnan(measurement.peak) else " rss")
 
 
 def machine() -> str:

@@ -63,14 +63,13 @@ class ProcessRow:
 
 
 SCALARS_ONLY = {"micrograd": "scalars only"}
-FUNCTIONAL_ONLY = {"gatewise backward()": "the same gates; see the scalar rows"}
 
 
 # ------------------------------------------------------------------------------------------- cost per gate, on arrays
 
 
 def four_numbers() -> Arguments:
-    return (np.ones(4, np.float32), np.full(4, 0.01, np.float32)), ()
+    return (np.linspace(0.5, 1, 4, dtype=np.float32), np.linspace(0.9, 1.2, 4, dtype=np.float32)), ()
 
 
 def adds(xp: Any, x: Any, v: Any) -> Any:
@@ -108,10 +107,6 @@ def mixed_by_hand(x: Any, v: Any) -> Any:
         gradient_v = gradient_v + g + g * before
         g = g * v
     return x.sum(), (g, gradient_v)
-
-
-def mixed_arguments() -> Arguments:
-    return (np.linspace(0.5, 1, 4, dtype=np.float32), np.linspace(0.9, 1.2, 4, dtype=np.float32)), ()
 
 
 # ------------------------------------------------------------------------------------------------------------ scalars
@@ -191,7 +186,7 @@ def svm_row(batch: int) -> Row:
     scores = batch * 10 * 4  # bytes
     return Row(
         f"svm-{batch}", f"SVM, {batch} × 3073 × 10, float32", svm_arguments(batch), svm, svm_by_hand,
-        instead={"torch eager": svm_torch}, skip=SCALARS_ONLY | FUNCTIONAL_ONLY, tolerance=2e-4, traced=True,
+        instead={"torch eager": svm_torch}, skip=SCALARS_ONLY, tolerance=2e-4, traced=True,
         targets=(Target(1.15, "by hand"), Target(scores, "by hand", "memory")),
     )  # fmt: skip
 
@@ -244,11 +239,11 @@ ROWS: dict[str, Row | ProcessRow] = {
     for row in (
         Row(
             "adds", "100 gates on 4 float32: 99 adds, a sum", four_numbers, adds, adds_by_hand, gates=100,
-            skip=SCALARS_ONLY | FUNCTIONAL_ONLY, tolerance=1e-5, targets=(Target(0.75, "torch eager"),),
+            skip=SCALARS_ONLY, tolerance=1e-5, targets=(Target(0.75, "torch eager"),),
         ),
         Row(
-            "mixed", "100 gates on 4 float32: 33 × (multiply, add, tanh), a sum", mixed_arguments, mixed, mixed_by_hand,
-            gates=100, skip=SCALARS_ONLY | FUNCTIONAL_ONLY, tolerance=1e-4, targets=(Target(0.75, "torch eager"),),
+            "mixed", "100 gates on 4 float32: 33 × (multiply, add, tanh), a sum", four_numbers, mixed, mixed_by_hand,
+            gates=100, skip=SCALARS_ONLY, tolerance=1e-4, targets=(Target(0.75, "torch eager"),),
         ),
         Row(
             "scalars", "100 gates on scalars: 50 × (multiply, add)", lambda: ((1.0, 0.99), ()), scalar_chain,
@@ -263,12 +258,12 @@ ROWS: dict[str, Row | ProcessRow] = {
         Row(
             "deep", "10⁵ gates deep: x ← sin(x) + x / 2", deep_arguments(33_333), deep, deep_by_hand,
             gates=100_000, checked_on=SHORT_CHAIN, instead={"jax jit": deep_scan},
-            skip={"jax": "compiles its loops anyway; see jax jit", **FUNCTIONAL_ONLY},
+            skip={"jax": "see jax jit"},
         ),
         Row(
             "million", "10⁶ gates deep, once: forward, backward, freed", deep_arguments(333_333), deep, deep_by_hand,
             gates=1_000_000, checked_on=SHORT_CHAIN, instead={"jax jit": deep_scan}, once=True,
-            skip={"autograd": TOO_LONG, "mygrad": TOO_LONG, "jax": "see jax jit", **FUNCTIONAL_ONLY},
+            skip={"autograd": TOO_LONG, "mygrad": TOO_LONG, "jax": "see jax jit"},
             targets=(Target(400, "by hand", "memory"),),
         ),
         ProcessRow(

@@ -312,7 +312,13 @@ class Array(Tracked):
         if function is not None and not options:
             return function(*inputs)
         if function is not None:
-            refuse(f"np.{ufunc.__name__}", options)
+            if options.get("out", (None,)) != (None,):
+                raise UnsupportedError(
+                    f"np.{ufunc.__name__} with out=, or an operator like a += x on a plain array, would write a traced "
+                    f"value into memory that has no gradient: write a = a + x, or start from gw-made arrays such as "
+                    f"np.zeros_like(x){here()}"
+                )
+            refuse(f"np.{ufunc.__name__}", {k: v for k, v in options.items() if k != "out"})
             return function(*inputs)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if name in _VALUES_ONLY and not options:

@@ -102,7 +102,7 @@ def sweep(
                 gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
     finally:
         origin.set(before)
-    return gradients
+    return _own(gradients, [seed for _, seed in seeds])
 
 
 def _sweep(
@@ -189,6 +189,17 @@ def tracked(node: Node, wrap: type[Tracked]) -> tuple[Any, ...]:
         else:
             tied.append(tie(node.inputs[gate.wires.index(name)], value))
     return tuple(tied)
+
+
+def _own(gradients: list[Any], seeds: list[Any]) -> list[Any]:
+    """Give every leaf an array of its own, which its owner may write into: no view, and nobody else's."""
+    taken = {id(seed) for seed in seeds}
+    for place, gradient in enumerate(gradients):
+        if type(gradient) is np.ndarray:
+            if gradient.base is not None or id(gradient) in taken:
+                gradients[place] = gradient = gradient.copy()
+            taken.add(id(gradient))
+    return gradients
 
 
 def _has_nan(gradient: Any) -> bool:

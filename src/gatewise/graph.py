@@ -207,19 +207,22 @@ def apply(gate: Any, *operands: Any) -> Any:
     """
     if len(operands) == 1 and isinstance(operands[0], Tracked):  # the usual case, kept short
         (operand,) = operands
-        wrap: type[Tracked] | None = operand.__class__
+        wrap: type[Tracked] = operand.__class__
         inputs: tuple[Node | None, ...] = (operand.node,)
         values: tuple[Any, ...] = (operand.value,)
         constants = None
         leaf = operand.node.leaf
     else:
+        for operand in operands:
+            if isinstance(operand, Tracked):
+                break
+        else:
+            return _untracked(gate, operands)
         wrap, inputs, values, constants, leaf = _sorted_out(operands)
     try:
         value = gate.forward(namespace(values), *values)
     except (ValueError, TypeError, IndexError) as error:
         raise failure(gate, values, error) from error
-    if wrap is None:
-        return value
     node = Node()
     node.gate = gate
     node.inputs = inputs
@@ -238,6 +241,18 @@ def apply(gate: Any, *operands: Any) -> Any:
     result.node = node
     result.value = value
     return result
+
+
+def _untracked(gate: Any, operands: tuple[Any, ...]) -> Any:
+    """Run a gate on plain operands: most of what a backward sweep does."""
+    for operand in operands:
+        if type(operand) not in NUMPY_TYPES:
+            operands = tuple([plain(operand) for operand in operands])
+            break
+    try:
+        return gate.forward(namespace(operands), *operands)
+    except (ValueError, TypeError, IndexError) as error:
+        raise failure(gate, operands, error) from error
 
 
 def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:

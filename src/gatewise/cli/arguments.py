@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -59,9 +59,9 @@ class _Numbers:
         self.text = text
         self.name = name
 
-    def refuse(self, column: int, message: str) -> NoReturn:
+    def fault(self, column: int, message: str) -> InputError:
         line = f"{self.name}={self.text}"
-        raise InputError(marked(f"{self.name}: {message}", line, len(self.name) + 1 + column))
+        return InputError(marked(f"{self.name}: {message}", line, len(self.name) + 1 + column))
 
     def read(self) -> Any:
         outermost: list[Any] = []
@@ -82,24 +82,26 @@ class _Numbers:
                 items.append(self.number(token, column))
                 expected = False
             else:
-                self.refuse(column, f"{token!r:.40} does not belong here; write x=3 or x=[1,2,3] or x=[[1,2],[3,4]]")
+                raise self.fault(
+                    column, f"{token!r:.40} does not belong here; write x=3 or x=[1,2,3] or x=[[1,2],[3,4]]"
+                )
         if len(stack) > 1:
-            self.refuse(len(self.text), f"a closing {CLOSING[stack[-1][0]]} is missing")
+            raise self.fault(len(self.text), f"a closing {CLOSING[stack[-1][0]]} is missing")
         if not outermost:
-            self.refuse(0, "there is no value; write x=3 or x=[1,2,3] or x=@file.npy")
+            raise self.fault(0, "there is no value; write x=3 or x=[1,2,3] or x=@file.npy")
         return outermost[0]
 
     def number(self, token: str, column: int) -> Any:
         try:
             return np.float64(float(token))
         except ValueError:
-            self.refuse(column, f"{token!r:.40} is not a number; write x=3 or x=[1,2,3] or x=@file.npy")
+            raise self.fault(column, f"{token!r:.40} is not a number; write x=3 or x=[1,2,3] or x=@file.npy") from None
 
     def row(self, items: list[Any], column: int) -> Any:
         shapes = sorted({np.shape(item) for item in items})
         if len(shapes) > 1:
             lengths = " and ".join("a number" if not shape else f"shape {shape}" for shape in shapes[:2])
-            self.refuse(column, f"the entries of this list differ, {lengths}: an array has rows of one length")
+            raise self.fault(column, f"the entries of this list differ, {lengths}: an array has rows of one length")
         return np.array(items, dtype=np.float64)
 
 

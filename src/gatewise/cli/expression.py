@@ -1,7 +1,7 @@
 """An expression that a user typed, such as ``q = x + y; q * z``, as a function of its variables.
 
-The text is parsed, checked against what `vocabulary` allows, and translated into a list of steps; nothing is ever handed
-to Python to evaluate. Running the steps makes gates, each of which knows its place in the text.
+The text is parsed, checked against what `vocabulary` allows, and translated into a list of steps; nothing is ever
+handed to Python to evaluate. Running the steps makes gates, each of which knows its place in the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite, prod
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ MOST_NODES = 500
 LARGEST_EXPONENT = 1000
 MOST_DIGITS = 40
 MOST_ENTRIES = 10**7
+POWER = OPERATORS[ast.Pow]
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,8 @@ def _run(step: Step, operands: list[Any]) -> Any:
     entries = step.function.entries(*map(np.shape, operands))
     if entries > MOST_ENTRIES:
         raise InputError(_at(step.where, f"an array of {entries:,} entries is too large: at most {MOST_ENTRIES:,}"))
-    if step.function is OPERATORS[ast.Pow] and not isinstance(operands[1], Tracked):
-        if np.any(np.abs(operands[1]) > LARGEST_EXPONENT):
-            raise InputError(_at(step.where, f"exponents go from -{LARGEST_EXPONENT} to {LARGEST_EXPONENT}"))
+    if step.function is POWER and not isinstance(operands[1], Tracked) and np.any(abs(operands[1]) > LARGEST_EXPONENT):
+        raise InputError(_at(step.where, f"exponents go from -{LARGEST_EXPONENT} to {LARGEST_EXPONENT}"))
     token = origin.set((step.where, 0))
     try:
         with np.errstate(all="ignore"):  # the result shows its nan and inf itself
@@ -110,7 +110,7 @@ def _run(step: Step, operands: list[Any]) -> Any:
 
 
 def _at(where: Where, message: str) -> str:
-    return marked(message, where.text or "", where.start or 0)
+    return marked(message, where.text or "", where.start or 0, where.stop)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -142,7 +142,8 @@ def _parsed(text: str) -> list[ast.stmt]:
         raise InputError(f"the expression has {len(nodes):,} parts; at most {MOST_NODES:,} are read: split it up")
     if max(depth for _, depth in nodes) > DEEPEST:
         node = next(node for node, depth in nodes if depth > DEEPEST)
-        _refuse(_lines(text), node, f"the expression is nested more than {DEEPEST} deep here: name parts, q = x + y; ...")
+        message = f"the expression is nested more than {DEEPEST} deep here: name parts of it, q = x + y; ..."
+        raise InputError(_at(_place(_lines(text), node), message))
     return statements
 
 
@@ -170,9 +171,11 @@ def _column(line: str, offset: int) -> int:
     return len(line.encode(errors="replace")[:offset].decode(errors="replace"))
 
 
-def _refuse(lines: list[str], node: ast.expr | ast.stmt, message: str) -> NoReturn:
+def _place(lines: list[str], node: ast.expr | ast.stmt) -> Where:
+    """The place of `node` in the text."""
     line = lines[node.lineno - 1]
-    raise InputError(marked(message, line, _column(line, node.col_offset)))
+    stop = _column(line, node.end_col_offset or 0) if node.end_lineno == node.lineno else None
+    return Where("<expression>", node.lineno, _column(line, node.col_offset), stop, line)
 
 
 class _Translation:
@@ -184,9 +187,9 @@ class _Translation:
         self.variables: list[str] = []
         self.scope: dict[str, int] = {}
 
-    def refuse(self, node: ast.expr | ast.stmt, message: str) -> NoReturn:
-        """Raise the error that shows `node`."""
-        _refuse(self.lines, node, message)
+    def fault(self, node: ast.expr | ast.stmt, message: str) -> InputError:
+        """The error that shows `node`."""
+        return InputError(_at(self.where(node), message))
 
     def add(self, item: Any) -> int:
         """Append to the program; the place of the value."""
@@ -198,13 +201,9 @@ class _Translation:
         places = tuple([self.value(operand) for operand in operands])
         return self.add(Step(function, places, self.where(node), settings))
 
-    def where(self, node: ast.expr) -> Where:
+    def where(self, node: ast.expr | ast.stmt) -> Where:
         """The place of `node` in the text."""
-        line = self.lines[node.lineno - 1]
-        start = _column(line, node.col_offset)
-        one_line = node.end_lineno == node.lineno and node.end_col_offset is not None
-        stop = _column(line, node.end_col_offset or 0) if one_line else None
-        return Where("<expression>", node.lineno, start, stop, line)
+        return _place(self.lines, node)
 
     # ------------------------------------------------------------------------------------------------- statements
 
@@ -220,11 +219,13 @@ class _Translation:
                 self.scope[name] = place
                 return name
             case ast.Assign():
-                self.refuse(statement, "one name is given a value at a time: q = x + y; f = q * z")
+                raise self.fault(statement, "one name is given a value at a time: q = x + y; f = q * z")
             case ast.Expr():
-                self.refuse(statement, "this value is not used: only the last part is the result; name it, q = x + y")
+                raise self.fault(
+                    statement, "this value is not used: only the last part is the result; name it, q = x + y"
+                )
             case _:
-                self.unknown(statement)
+                raise self.unknown(statement)
 
     def conclude(self, statement: ast.stmt) -> tuple[str, int]:
         """Translate the last part: the name of the result, and its place."""
@@ -257,25 +258,27 @@ class _Translation:
             case ast.List():
                 return self.add(self.array(node))
             case ast.UnaryOp(op=op) | ast.BinOp(op=op):
-                self.unknown(node, type(op))
+                raise self.unknown(node, type(op))
             case _:
-                self.unknown(node)
+                raise self.unknown(node)
 
-    def unknown(self, node: ast.expr | ast.stmt, kind: type[ast.AST] | None = None) -> NoReturn:
-        """Refuse a construct that is not part of the language."""
+    def unknown(self, node: ast.expr | ast.stmt, kind: type[ast.AST] | None = None) -> InputError:
+        """The error for a construct that is not part of the language."""
         kind = kind or type(node)
-        hint = INSTEAD.get(kind, "numbers, variables, operators, functions and [indices] are all there is")
-        self.refuse(node, f"an expression cannot contain this ({kind.__name__}): {hint}")
+        rule = (
+            f"{kind.__name__} is not part of expressions: they have numbers, names, operators, functions and [indices]"
+        )
+        return self.fault(node, INSTEAD.get(kind, rule))
 
     def number(self, node: ast.Constant) -> float:
         """The value of a number that was written out."""
         value = node.value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            self.refuse(node, f"{value!r:.40} is not a real number, and an expression is made of real numbers")
+            raise self.fault(node, f"{value!r:.40} is not a real number, and an expression is made of real numbers")
         if isinstance(value, int) and value >= 10**MOST_DIGITS:
-            self.refuse(node, f"a whole number has at most {MOST_DIGITS} digits; write large ones as 1e50")
+            raise self.fault(node, f"a whole number has at most {MOST_DIGITS} digits; write large ones as 1e50")
         if not isfinite(value):
-            self.refuse(node, "this number is too large: the largest is about 1.8e308")
+            raise self.fault(node, "this number is too large: the largest is about 1.8e308")
         return float(value)
 
     def variable(self, node: ast.Name) -> int:
@@ -292,17 +295,17 @@ class _Translation:
     def check_name(self, node: ast.Name) -> None:
         """Refuse names that begin with an underscore."""
         if node.id.startswith("_"):
-            self.refuse(node, f"names begin with a letter; {node.id:.40} does not")
+            raise self.fault(node, f"names begin with a letter; {node.id:.40} does not")
 
     def call(self, node: ast.Call) -> int:
         """Translate ``sum(x, axis=0)``."""
         if not isinstance(node.func, ast.Name):
-            self.refuse(node, f"this cannot be called: {INSTEAD[ast.Attribute]}")
+            raise self.fault(node.func, f"this cannot be called: {INSTEAD[ast.Attribute]}")
         name = node.func.id
         function = FUNCTIONS.get(name)
         if function is None:
             known = suggestion(name, FUNCTIONS) or f"there are {', '.join(FUNCTIONS)}"
-            self.refuse(node, f"{name:.40} is not a function of expressions: {known}")
+            raise self.fault(node.func, f"{name:.40} is not a function of expressions: {known}")
         operands, settings = list(node.args), {}
         if function.settings and function.most == 1:
             for setting, value in zip(function.settings, operands[1:], strict=False):
@@ -311,16 +314,18 @@ class _Translation:
         for keyword in node.keywords:
             if keyword.arg not in function.settings:
                 known = f"it takes {', '.join(function.settings)}" if function.settings else "it takes none"
-                self.refuse(node, f"{name} has no setting {keyword.arg or '**'}: {known}")
+                raise self.fault(node, f"{name} has no setting {keyword.arg or '**'}: {known}")
             settings[keyword.arg] = self.static(keyword.value)
         if not function.least <= len(operands) <= function.most:
-            self.refuse(node, f"{name} takes {function.usage}; got {len(operands)}")
+            raise self.fault(node, f"{name} takes {function.usage}; got {len(operands)}")
         return self.step(node, function, operands, **settings)
 
     def subscript(self, node: ast.Subscript) -> int:
         """Translate ``x[0]``, ``x[1:, None]`` or ``x[x > 0]``."""
         if isinstance(node.slice, ast.Compare | ast.BinOp | ast.UnaryOp) and not _is_number(node.slice):
-            return self.step(node, Function(gates.getitem, 2, 2, entries=lambda shape, mask: prod(shape)), [node.value, node.slice])
+            return self.step(
+                node, Function(gates.getitem, 2, 2, entries=lambda shape, mask: prod(shape)), [node.value, node.slice]
+            )
         key = self.static(node.slice)
         repeats = sum(isinstance(part, ast.List) and len(part.elts) for part in ast.walk(node.slice))
         read = Function(partial(_item, key), entries=lambda shape: prod(shape) * max(1, repeats))
@@ -341,7 +346,9 @@ class _Translation:
                 return [self.static(item) for item in items]
             case ast.Slice():
                 return slice(*[part and self.static(part) for part in (node.lower, node.upper, node.step)])
-        self.refuse(node, "indices, axes and shapes are whole numbers that are written out, as in x[0], x[1:], axis=0")
+        raise self.fault(
+            node, "indices, axes and shapes are whole numbers that are written out, as in x[0], x[1:], axis=0"
+        )
 
     def array(self, node: ast.List) -> Any:
         """``[[1, 2], [3, 4]]``, as an array of constants."""
@@ -349,7 +356,7 @@ class _Translation:
         try:
             return np.asarray(rows, dtype=np.float64)
         except ValueError:
-            self.refuse(node, "the rows of this array have different lengths")
+            raise self.fault(node, "the rows of this array have different lengths") from None
 
     def rows(self, node: ast.expr) -> Any:
         """Numbers in nested lists."""
@@ -360,7 +367,7 @@ class _Translation:
                 return self.number(node)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant() as operand):
                 return -self.number(operand)
-        self.refuse(node, "an array that is written out consists of numbers; others are given by name: x=[1,2,3]")
+        raise self.fault(node, "an array that is written out consists of numbers; others are given by name: x=[1,2,3]")
 
 
 def _is_number(node: ast.expr) -> bool:

@@ -51,6 +51,7 @@ class Target:
         return result
 
     def __call__(self, *arrays: Any) -> Any:
+        """The function's result, checked."""
         return self.differentiable(self.function(*arrays))
 
     @property
@@ -87,7 +88,9 @@ def read_target(command: str, text: str, arguments: Sequence[str]) -> Target:
         raise InputError(f"{text!r:.80} contains no variable, so there is nothing to differentiate: write x for one")
     values = parse_arguments(arguments)
     _check_names("the expression", values, expression.variables, expression.variables, typed, arguments)
-    return Target(_named(expression, expression.variables), expression.name, tuple(map(values.get, expression.variables)))
+    return Target(
+        _named(expression, expression.variables), expression.name, tuple(map(values.get, expression.variables))
+    )
 
 
 def _check_names(

