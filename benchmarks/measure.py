@@ -82,7 +82,8 @@ def worker(connection: Connection, row_name: str, peer_name: str) -> None:
         first = clock() - start
         peak = _resident("VmHWM") - before if row.once else _peak(step, row.traced and peer.traced, before)
         result = evaluate(build(row, peer, row.checked_on()) if row.checked_on else step)
-        connection.send(Measurement(peer.name, first=first, peak=peak, result=result))
+        times = [first] if row.once else []
+        connection.send(Measurement(peer.name, first=first, peak=peak, result=result, times=times))
     except BaseException as error:
         connection.send(Measurement(peer.name, f"failed: {type(error).__name__}: {error}"[:100].splitlines()[0]))
         return
@@ -142,57 +143,65 @@ def there_and_back(items: Sequence[Any], rounds: int) -> Iterator[Any]:
         yield from items if number % 2 == 0 else reversed(items)
 
 
+class Running:
+    """A peer in its own process, as far as it can take part."""
+
+    def __init__(self, row: Row, name: str, limit: float) -> None:
+        self.limit = limit
+        self.process = None
+        if not PEERS[name].installed or name in row.skip:
+            note = f"skipped: {row.skip[name]}" if name in row.skip else "not installed"
+            self.measurement = Measurement(name, note)
+            return
+        spawn = get_context("spawn")
+        self.connection, theirs = spawn.Pipe()
+        self.process = spawn.Process(target=worker, args=(theirs, row.name, name), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.measurement = Measurement(name)  # if nothing comes
+        self.measurement = self.receive() or self.measurement
+        if self.measurement.note or row.once:
+            self.stop()
+
+    def receive(self) -> Any:
+        """What the process sends; when nothing comes, None and a note of the reason."""
+        try:
+            if self.connection.poll(self.limit):
+                return self.connection.recv()
+            self.measurement.note = f"failed: not done after {self.limit:.0f} s"
+        except EOFError:
+            self.measurement.note = "failed: the process died"
+        self.stop()
+        return None
+
+    def round(self, budget: float) -> None:
+        """One turn; a peer that takes seconds has only two."""
+        measurement = self.measurement
+        if self.process is None or ((measurement.first or 0) > 2 and len(measurement.times) == 2):
+            return
+        self.connection.send(budget)
+        if times := self.receive():
+            measurement.times.append(median(times))
+        time.sleep(0.05)  # let its thread pool go to sleep
+
+    def stop(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+
 def measure(row: Row, peers: Sequence[str], rounds: int, budget: float, limit: float) -> list[Measurement]:
     """Measure the named peers in `row`; those that cannot take part are in the result, with a note."""
     os.environ.update(ENVIRONMENT)
-    spawn = get_context("spawn")
-    measurements = []
-    running = []
-    try:
-        for name in peers:
-            if not PEERS[name].installed or name in row.skip:
-                note = f"skipped: {row.skip[name]}" if name in row.skip else "not installed"
-                measurements.append(Measurement(name, note))
-                continue
-            ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=worker, args=(theirs, row.name, name), daemon=True)
-            process.start()
-            theirs.close()
-            measurement = _receive(ours, limit)
-            if not isinstance(measurement, Measurement):
-                measurement = Measurement(name, str(measurement))
-            measurements.append(measurement)
-            if measurement.note or row.once:
-                measurement.times = [] if measurement.note else [measurement.first or 0.0]
-                process.kill()
-            else:
-                running.append((measurement, ours, process))
-        visits: dict[str, int] = {}
-        for measurement, ours, process in there_and_back(running, rounds):
-            visits[measurement.peer] = visits.get(measurement.peer, 0) + 1
-            if measurement.note or (visits[measurement.peer] > 2 and (measurement.first or 0) > 2):
-                continue  # gone, or so slow that two rounds have to do
-            ours.send(budget)
-            times = _receive(ours, limit)
-            if isinstance(times, list):
-                measurement.times.append(median(times))
-            else:
-                measurement.note = str(times)
-                process.kill()
-            time.sleep(0.05)  # let its thread pool go to sleep
-    finally:
-        for _, _, process in running:
-            process.kill()
+    running = [Running(row, name, limit) for name in peers]
+    for peer in there_and_back(running, rounds):
+        peer.round(budget)
+    for peer in running:
+        peer.stop()
+    measurements = [peer.measurement for peer in running]
     check(measurements, row.tolerance)
     return measurements
-
-
-def _receive(connection: Connection, limit: float) -> Any:
-    """What a worker sends, or the reason why nothing came."""
-    try:
-        return connection.recv() if connection.poll(limit) else f"failed: not done after {limit:.0f} s"
-    except EOFError:
-        return "failed: the process died"
 
 
 def check(measurements: Sequence[Measurement], tolerance: float) -> None:

@@ -181,7 +181,7 @@ def test_argnums_choose_what_to_differentiate_by(argnums, expected):
 
 @pytest.mark.parametrize("argnums", [3, -4, (0, 7)])
 def test_argnums_beyond_the_arguments_are_an_input_error(argnums):
-    with pytest.raises(gw.InputError, match=r"three\(\) was called with 3 arguments"):
+    with pytest.raises(gw.InputError, match=r"three\(\).* 3 arguments"):
         gw.grad(three, argnums)(1.0, 2.0, 3.0)
 
 

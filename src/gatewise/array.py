@@ -312,7 +312,7 @@ class Array(Tracked):
         if function is not None and not options:
             return function(*inputs)
         if function is not None:
-            if options.get("out", (None,)) != (None,):
+            if any(place is not None for place in options.get("out", ())):
                 raise UnsupportedError(
                     f"np.{ufunc.__name__} with out=, or an operator like a += x on a plain array, would write a traced "
                     f"value into memory that has no gradient: write a = a + x, or start from gw-made arrays such as "

@@ -119,7 +119,7 @@ def read_file(path: Path, name: str) -> Any:
         array = reader(path)
     except OSError as error:
         raise InputError(f"{name}=@{path}: the file cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, SyntaxError, OverflowError) as error:
+    except Exception as error:  # a damaged header fails in any of a parser's ways
         reason = str(error).splitlines()[0] if str(error) else "it is damaged"
         raise InputError(f"{name}=@{path}: the file holds no array of numbers: {reason}") from None
     if array.dtype.kind not in "biuf":

@@ -99,7 +99,7 @@ def _run(step: Step, operands: list[Any]) -> Any:
         raise InputError(_at(step.where, f"exponents go from -{LARGEST_EXPONENT} to {LARGEST_EXPONENT}"))
     token = origin.set((step.where, 0))
     try:
-        with np.errstate(all="ignore"):  # the result shows its nan and inf itself
+        with np.errstate(all="ignore"):  # nan and inf are results like others
             return step.function.apply(*operands, **step.settings)
     except GatewiseError as error:
         raise type(error)(_at(step.where, str(error).partition("\n  at ")[0])) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from os.path import basename
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ IN_FULL = 6
 TERMS = 6
 LONGEST_HEADING = 36
 SHARE = 0.01  # the reading raises the result by one percent of itself
+NEXT_TO_NOTHING = 1e6  # a move longer than so many times the input is not worth telling
 
 Line = list[Span]
 
@@ -83,7 +85,7 @@ def gate_lines(circuit: Circuit, figures: Figures) -> Iterator[Line]:
             (value.rjust(widths[2]), "value"),
             ("   upstream " if upstream else "   no gradient arrives", "faint"),
             (upstream, "gradient"),
-            *([(f"   {entry.where}", "faint")] if entry.where and not entry.where.file.startswith("<") else []),
+            (_place(entry), "faint"),
         ]
         yield from _wire_lines(circuit, entry, figures)
         if entry.gate.story:
@@ -96,6 +98,12 @@ def gate_lines(circuit: Circuit, figures: Figures) -> Iterator[Line]:
         yield [
             (f"  ... and {len(gates) - GATES_AT_MOST:,} gates before these; --save circuit.html draws more", "faint")
         ]
+
+
+def _place(entry: Entry) -> str:
+    """The line of the user's file that made a gate; an expression needs none."""
+    where = entry.where
+    return "" if where is None or where.file.startswith("<") else f"   {basename(where.file)}:{where.line}"
 
 
 def _users(circuit: Circuit) -> list[list[tuple[int, Any]]]:
@@ -205,6 +213,8 @@ def _force(entry: Entry, name: str, aim: float, figures: Figures) -> str:
     gradient = float(gradients[place])
     if gradients.ndim:
         wire += f"[{', '.join(map(str, place))}]"
+    if aim / abs(gradient) > NEXT_TO_NOTHING * max(1.0, float(np.abs(entry.value).max())):
+        return f"Moving {wire} does next to nothing to {name} here: its gradient is {figures.exact(gradient)}."
     largest = f", the largest of {gradients.size}" if gradients.size > 1 else ""
     return (
         f"To raise {name} by {_move(aim)}, {'raise' if gradient > 0 else 'lower'} {wire} by "

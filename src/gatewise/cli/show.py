@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,7 +103,8 @@ def run(target: Target, upstream: str | None = None) -> tuple[Circuit, Any]:
     from gatewise.cli.arguments import parse_value
 
     sent: Any = np.float64(1) if upstream is None else parse_value(upstream, "upstream")
-    circuit = trace(target, *target.arguments)
+    with quietly():
+        circuit = trace(target, *target.arguments)
     shape = circuit.entries[circuit.outputs[0]].shape
     if upstream is None and not shape:
         return circuit, sent
@@ -112,14 +115,25 @@ def run(target: Target, upstream: str | None = None) -> tuple[Circuit, Any]:
             f"the upstream gradient has shape {np.shape(sent)}, the result {target.name} has shape {shape}: "
             "it needs one entry for each"
         ) from None
-    return trace(target, *target.arguments, upstream=sent), sent
+    with quietly():
+        return trace(target, *target.arguments, upstream=sent), sent
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without NumPy's warnings about nan and inf: what is printed says it itself."""
+    import numpy as np
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def total(value: Any, sent: Any) -> float:
     """The single number that the gradients are those of: the entries times the upstream gradient, added up."""
     import numpy as np
 
-    with np.errstate(all="ignore"):
+    with quietly():
         return float(np.sum(value * sent))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import linecache
 import re
 import shlex
 import sys
@@ -185,8 +184,7 @@ def _by_name(function: Callable[..., Any], names: Sequence[str], path: Path) -> 
 
     def call(*arrays: Any) -> Any:
         try:
-            with np.errstate(all="ignore"):  # the result shows its nan and inf itself
-                return function(**dict(zip(names, arrays, strict=True)))
+            return function(**dict(zip(names, arrays, strict=True)))
         except GatewiseError:
             raise
         except (Exception, SystemExit) as error:
@@ -199,10 +197,13 @@ def _refuse(path: Path, error: BaseException) -> NoReturn:
     """Tell where in the user's file an exception came from."""
     reason = f"{type(error).__name__}: {error}".strip().removesuffix(":")
     if isinstance(error, SyntaxError) and error.lineno:
-        place = f"{error.filename}:{error.lineno}"
-        raise InputError(f"{place}: SyntaxError: {error.msg}\n  {(error.text or '').strip()}") from None
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        file = path if _same(error.filename or "", path) else error.filename
+        raise InputError(f"{file}:{error.lineno}: SyntaxError: {error.msg}\n  {(error.text or '').strip()}") from None
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, path)]
     if not frames:
         raise InputError(f"{path}: {reason}") from None
-    line = linecache.getline(frames[-1].filename, frames[-1].lineno or 0).strip()
-    raise InputError(f"{path}:{frames[-1].lineno}: {reason}\n  {line}") from None
+    raise InputError(f"{path}:{frames[-1].lineno}: {reason}\n  {(frames[-1].line or '').strip()}") from None
+
+
+def _same(file: str, path: Path) -> bool:
+    return Path(file).resolve() == path.resolve()

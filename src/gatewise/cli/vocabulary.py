@@ -147,6 +147,8 @@ INSTEAD: dict[type[ast.AST], str] = {
     ast.Tuple: "a row of numbers is written [1, 2, 3]",
     ast.Compare: "compare two values at a time: (0 < x) & (x < 1)",
     ast.AugAssign: "name a new value instead: q = q + x",
+    **dict.fromkeys((ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp), "a sum over all entries is sum(x)"),
+    ast.NamedExpr: "a part is named in front: q = x + y; q * z",
     ast.Lambda: "write the body of the function itself",
     ast.FunctionDef: "put the function into a file and name it: gatewise show file.py:function",
     ast.Import: "all functions are there already",

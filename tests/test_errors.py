@@ -1,0 +1,224 @@
+"""Each mistake raises the right error, which names the gate, the shapes and dtypes, this file's line, and the way out."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gatewise as gw
+
+X = np.array([1.0, 2.0, 3.0])
+M = np.ones((2, 3))
+
+
+def set_three_entries_of_two(x):
+    x[:2] = np.ones(3)
+    return np.sum(x)
+
+
+#: A mistake on X: what is done, the error's class, what its message must say.
+MISTAKES = {
+    "matmul": (lambda x: x @ np.ones((2, 2)), gw.ShapeError, ["matmul", "float64[3]", "float64[2, 2]", "(3)", "(2)", "x.T"]),
+    "matmul of a number": (lambda x: x @ x[0], gw.ShapeError, ["matmul", "float64[]", "use *"]),
+    "matmul of stacks": (
+        lambda x: (x * np.ones((2, 4, 3))) @ np.ones((3, 3, 4)),
+        gw.ShapeError,
+        ["matmul", "(2,)", "(3,)"],
+    ),
+    "operator": (lambda x: x + np.ones(4), gw.ShapeError, ["add", "float64[3]", "float64[4]", "broadcast", "reshape"]),
+    "function": (lambda x: np.maximum(np.ones((2, 2)), x), gw.ShapeError, ["maximum", "float64[2, 2]", "float64[3]"]),
+    "where": (lambda x: np.where(np.ones(4) > 0, x, 0.0), gw.ShapeError, ["where", "bool[4]", "float64[3]"]),
+    "reshape": (lambda x: x.reshape(2, 2), gw.ShapeError, ["reshape", "float64[3]", "3 entries", "(2, 2)", "4 entries"]),
+    "reshape -1": (lambda x: np.reshape(x, (2, -1)), gw.ShapeError, ["reshape", "3 entries", "(2,"]),
+    "broadcast_to": (lambda x: np.broadcast_to(x, (3, 2)), gw.ShapeError, ["broadcast", "(3,)", "(3, 2)"]),
+    "squeeze": (lambda x: np.squeeze(x, 0), gw.ShapeError, ["squeeze", "axis 0", "(3,)"]),
+    "index": (lambda x: x[7], gw.IndexingError, ["getitem", "float64[3]", "index 7", "size 3"]),
+    "index of a scalar": (lambda x: x[0][0], gw.IndexingError, ["getitem", "float64[]"]),
+    "index array": (lambda x: x[np.array([1, 9])], gw.IndexingError, ["getitem", "float64[3]", "out of range"]),
+    "index list": (lambda x: x[[0, -4]], gw.IndexingError, ["getitem", "float64[3]"]),
+    "index mask": (lambda x: x[np.array([True, False])], gw.IndexingError, ["getitem", "float64[3]", "bool[2]"]),
+    "too many indices": (lambda x: x[0, 0], gw.IndexingError, ["getitem", "float64[3]", "too many indices"]),
+    "index float": (lambda x: x[1.5], gw.IndexingError, ["integers, slices", "float64"]),
+    "index traced float": (lambda x: x[x], gw.IndexingError, ["integers, slices", "float64"]),
+    "index string": (lambda x: x["a"], gw.IndexingError, ["integers, slices", "a"]),
+    "assignment": (set_three_entries_of_two, gw.ShapeError, ["setitem", "float64[3]", "[:2]"]),
+    "sum axis": (lambda x: np.sum(x, axis=5), gw.ShapeError, ["sum", "axis 5", "-1 to 0"]),
+    "max axis": (lambda x: x.max(axis=-2), gw.ShapeError, ["max", "axis -2"]),
+    "axis twice": (lambda x: np.sum(x[None], axis=(0, -2)), gw.ShapeError, ["sum", "twice"]),
+    "axis float": (lambda x: np.mean(x, axis=0.5), gw.DTypeError, ["mean", "axis", "0.5"]),
+    "transpose": (lambda x: np.transpose(x, (0, 1)), gw.ShapeError, ["axis 1", "1 axes"]),
+    "swapaxes": (lambda x: np.swapaxes(x, 0, 1), gw.ShapeError, ["swapaxes", "axis 1"]),
+    "flip": (lambda x: np.flip(x, 2), gw.ShapeError, ["flip", "axis 2"]),
+    "stack axis": (lambda x: np.stack([x, x], axis=3), gw.ShapeError, ["stack", "axis 3"]),
+    "stack": (lambda x: np.stack([x, np.ones(2)]), gw.ShapeError, ["stack", "float64[3]", "float64[2]", "alike"]),
+    "stack nothing": (lambda x: gw.stack([]) + x, gw.ShapeError, ["stack", "at least one"]),
+    "concat": (lambda x: np.concatenate([x, np.ones((2, 2))]), gw.ShapeError, ["concat", "float64[3]", "float64[2, 2]", "axis 0"]),
+    "concat numbers": (lambda x: np.concatenate([x[0], x[1]]), gw.ShapeError, ["concat", "use stack"]),
+    "einsum letters": (lambda x: np.einsum("ij->i", x), gw.ShapeError, ["einsum", "'ij' names 2 axes", "(3,)"]),
+    "einsum lengths": (lambda x: np.einsum("i,i->", x, np.ones(2)), gw.ShapeError, ["einsum", "axis 'i'", "3", "2"]),
+    "einsum operands": (lambda x: np.einsum("i,j->", x), gw.ShapeError, ["einsum", "'i,j->'", "2 operands", "1 were given"]),
+    "einsum output": (lambda x: np.einsum("i,i->k", x, x), gw.ShapeError, ["einsum", "'i,i->k'", "no operand has"]),
+    "einsum sign": (lambda x: np.einsum("i?->i", x), gw.ShapeError, ["einsum", "not a letter"]),
+    "tensordot": (lambda x: np.tensordot(x, np.ones(2), axes=1), gw.ShapeError, ["einsum", "3", "2"]),
+    "list of traced values": (lambda x: x + [x[0], x[1], 1.0], gw.DTypeError, ["list", "np.stack([...])"]),
+    "function of a list": (lambda x: np.sin([x[0], x[1]]), gw.GatewiseError, ["np.stack"]),
+    "string": (lambda x: x + "a", gw.DTypeError, ["str", "'a'"]),
+    "None": (lambda x: x * None, gw.DTypeError, ["multiply", "NoneType"]),
+    "object array": (lambda x: x + np.array([None, 1, 2]), gw.DTypeError, ["object"]),
+    "dates": (lambda x: x + np.datetime64("2020-01-01"), gw.DTypeError, ["datetime64"]),
+    "float": (lambda x: float(x[0]), gw.TracedValueError, ["float(x)", "gw.stop_gradient"]),
+    "unsupported function": (lambda x: np.cumsum(x), gw.UnsupportedError, ["np.cumsum", "nearest", "np.sum"]),
+    "misspelt neighbour": (lambda x: np.fmax(x, 1.0), gw.UnsupportedError, ["np.fmax", "nearest"]),
+    "ufunc method": (lambda x: np.add.reduce(x), gw.UnsupportedError, ["np.add.reduce"]),
+    "out of a ufunc": (lambda x: np.exp(x, out=np.zeros(3)), gw.UnsupportedError, ["np.exp", "out="]),
+    "where of a ufunc": (lambda x: np.exp(x, where=np.ones(3) > 0), gw.UnsupportedError, ["np.exp", "where="]),
+    "out of a function": (lambda x: np.sum(x, out=np.zeros(())), gw.UnsupportedError, ["sum", "out="]),
+    "initial": (lambda x: np.sum(x, initial=3.0), gw.UnsupportedError, ["sum", "initial=3.0"]),
+    "order": (lambda x: np.reshape(x, (3, 1), order="F"), gw.GatewiseError, ["reshape", "order"]),
+    "pad mode": (lambda x: np.pad(x, 1, mode="edge"), gw.UnsupportedError, ["pad", "mode", "edge"]),
+    "unknown option": (lambda x: np.flip(x, sideways=True), TypeError, ["sideways"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mistake", "kind", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_the_gate_the_operands_and_the_way_out(mistake, kind, words):
+    with pytest.raises(kind) as caught:
+        gw.grad(lambda x: np.sum(mistake(x)))(X)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in MISTAKES if name != "unknown option"])
+def test_a_mistake_names_the_line(name):
+    mistake = MISTAKES[name][0]
+    with pytest.raises(gw.GatewiseError) as caught:
+        gw.grad(lambda x: np.sum(mistake(x)))(X)
+    source, first = inspect.getsourcelines(mistake)
+    lines = {f"{__file__}:{first + number}:" for number in range(len(source))}
+    assert any(line in str(caught.value) for line in lines), str(caught.value)
+
+
+@pytest.mark.parametrize("f", [gw.variable, lambda x: gw.vjp(lambda x: x, x)])
+def test_errors_are_also_the_builtin_kind(f):
+    with pytest.raises(TypeError):
+        f(3)
+    with pytest.raises(ValueError, match="entries do not fill"):
+        gw.variable(X).reshape(2)
+    with pytest.raises(IndexError):
+        gw.variable(X)[9]
+    with pytest.raises(NotImplementedError):
+        np.cumsum(gw.variable(X))
+
+
+def test_an_error_of_a_gate_keeps_numpys_as_its_cause():
+    with pytest.raises(gw.ShapeError) as caught:
+        gw.variable(X) + np.ones(4)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_mistake_in_a_helper_names_the_helpers_line():
+    def helper(x):
+        return x @ x[:2]
+
+    with pytest.raises(gw.ShapeError) as caught:
+        gw.grad(lambda x: helper(x) * 2)(X)
+    assert "return x @ x[:2]" in str(caught.value)
+
+
+def test_an_error_of_the_users_own_passes_through():
+    def f(x):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        gw.grad(f)(X)
+
+
+# ----------------------------------------------------------------------------------------------- what a gradient needs
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (lambda x: x * 2, ["shape (3,)", "Sum it", "gw.jacobian"]),
+        (lambda x: (np.sum(x), 3), ["returned tuple", "has_aux=True"]),
+        (lambda x: {"loss": np.sum(x)}, ["returned dict"]),
+        (lambda x: None, ["returned NoneType"]),
+        (lambda x: "loss", ["returned str"]),
+        (lambda x: np.ones(2), ["shape (2,)"]),
+    ],
+    ids=["array", "pair", "dict", "None", "str", "constant"],
+)
+@pytest.mark.parametrize("transform", [gw.grad, gw.value_and_grad, gw.hessian])
+def test_a_gradient_needs_a_single_number(result, words, transform):
+    with pytest.raises(gw.ShapeError, match=r"needs a function that returns a single number; <lambda>\(\) returned") as caught:
+        transform(result)(X)
+    for word in [*words, __file__, "transform(result)(X)"]:
+        assert word in str(caught.value)
+
+
+def test_a_gradient_needs_a_real_number():
+    with pytest.raises(gw.DTypeError, match=r"needs a real number; <lambda>\(\) returned a complex one: take \.real or abs"):
+        gw.grad(lambda z: z * z)(1 + 2j)
+
+
+def test_a_gradient_of_a_count_is_refused():
+    with pytest.raises(gw.DTypeError, match=r"the result of <lambda>\(\) is (bool|int64)"):
+        gw.grad(lambda x: x[0] > 0)(X)
+
+
+@dataclass
+class Layer:
+    W: Any
+    steps: Any
+
+
+def loss(params, data):
+    return np.sum(data)
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        (3, "params"),
+        (np.arange(3), "params"),
+        ({"W": X, "steps": 3}, "params['steps']"),
+        ({"layers": [{"W": X}, {"W": np.arange(2)}]}, "params['layers'][1]['W']"),
+        ([X, (X, True)], "params[1][1]"),
+        (Layer(X, 5), "params.steps"),
+    ],
+    ids=["int", "array", "dict", "deep", "tuple", "dataclass"],
+)
+@pytest.mark.parametrize("transform", [gw.grad, gw.jacobian, lambda f: lambda *args: gw.vjp(f, *args)])
+def test_an_integer_argument_is_named_by_its_path(params, name, transform):
+    with pytest.raises(gw.DTypeError) as caught:
+        transform(loss)(params, X)
+    message = str(caught.value)
+    assert message.startswith(f"loss(), gradient with respect to {name}: it is ")
+    assert "carry a gradient" in message
+    assert "x.astype(float)" in message
+    assert __file__ in message
+
+
+@pytest.mark.parametrize(("value", "kind"), [("text", "str"), (np.array(["a"]), "<U1"), (object(), "object")], ids=["str", "strings", "object"])
+def test_what_is_no_number_is_refused(value, kind):
+    with pytest.raises(gw.DTypeError, match=kind):
+        gw.grad(loss)(value, X)
+
+
+# ------------------------------------------------------------------------------------------------- lines of the way back
+
+
+def test_a_mistake_met_in_the_backward_sweep_of_a_gradient_names_the_forward_line():
+    def f(x):
+        y = np.exp(x)
+        return np.sum(y)
+
+    circuit = gw.trace(gw.grad(f), X)
+    gates = [entry for entry in circuit if not entry.is_input]
+    assert gates
+    assert {entry.where.file for entry in gates} == {__file__}
+    assert any(entry.where.text == "y = np.exp(x)" for entry in gates)
