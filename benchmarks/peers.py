@@ -62,11 +62,14 @@ def gatewise(objective: Objective, parameters: Sequence[Any], constants: Sequenc
 
 
 def gatewise_backward(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
-    """The imperative way: fresh variables, then ``backward()``, as micrograd is used."""
+    """The imperative way: variables, made once, and ``backward()``."""
     import gatewise as gw
 
+    variables = [gw.variable(parameter) for parameter in parameters]
+
     def step() -> tuple[Any, Sequence[Any]]:
-        variables = [gw.variable(parameter) for parameter in parameters]
+        for variable in variables:
+            variable.grad = None
         result = objective(np, *variables, *constants)
         result.backward()
         return result.value, [variable.grad for variable in variables]
@@ -92,8 +95,11 @@ def micrograd(objective: Objective, parameters: Sequence[Any], constants: Sequen
 
     xp = SimpleNamespace(exp=function(math.exp, lambda x, out: out), sin=function(math.sin, lambda x, out: math.cos(x)))
 
+    variables = [Value(parameter) for parameter in parameters]
+
     def step() -> tuple[Any, Sequence[Any]]:
-        variables = [Value(parameter) for parameter in parameters]
+        for variable in variables:
+            variable.grad = 0
         result = objective(xp, *variables, *constants)
         result.backward()
         return result.data, [variable.grad for variable in variables]

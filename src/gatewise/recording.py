@@ -190,9 +190,10 @@ def _gradients(
     sweep(plan([node for node, _ in pairs], wanted), pairs, wanted, Array, watch=watch)
     totals: dict[Node, Any] = {}
     arrived = [*pairs, *((node.inputs[wire], part) for (node, wire), part in parts.items())]
-    for target, part in arrived:
-        assert target is not None
-        totals[target] = part if target not in totals else totals[target] + part
+    with np.errstate(all="ignore"):
+        for target, part in arrived:
+            assert target is not None
+            totals[target] = part if target not in totals else totals[target] + part
     for leaf in wanted:
         totals.setdefault(leaf, filled(leaf.value, 0))
     return parts, totals

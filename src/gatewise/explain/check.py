@@ -52,9 +52,14 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the relative error says: "happy", "fine", "uncomfortable" or "wrong"; "kink" when it says nothing."""
+        """What the relative error says: "happy", "fine", "uncomfortable" or "wrong".
+
+        "kink" where it says nothing, "undefined" where the function is not finite on both sides.
+        """
         if self.kink is not None:
             return "kink"
+        if not np.isfinite(self.numerical):
+            return "undefined"
         if self.is_noise:
             return "happy"
         return next(word for word, bound in _VERDICTS if self.error <= bound)
@@ -66,6 +71,7 @@ _MEANING = {
     "fine": "at most 1e-4: fine for a function with kinks, too much for a smooth one unless its values are large",
     "uncomfortable": "above 1e-4: be uncomfortable, the gradient is probably wrong somewhere",
     "wrong": "above 1e-2: the gradient is wrong",
+    "undefined": "the function is not finite on both sides of this point: there is nothing to compare",
 }
 
 
@@ -106,9 +112,8 @@ class GradientReport:
             if not telling:
                 continue
             worst = max(telling, key=_badness)
-            lines.append(
-                f"{words}: {len(telling)} comparisons, largest relative error {worst.error:.1e} at {worst.name}"
-            )
+            number = f"{len(telling)} comparison{'s' if len(telling) > 1 else ''}"
+            lines.append(f"{words}: {number}, largest relative error {worst.error:.1e} at {worst.name}")
             lines.append(f"  analytic {worst.analytic:.9g}, numerical {worst.numerical:.9g}")
             lines.append(f"  {_NOISE if worst.is_noise and worst.error > 1e-7 else _MEANING[worst.verdict]}")
         for comparison in self.kinks:
@@ -213,6 +218,8 @@ class _Point:
     def loss(self, moved: Sequence[Any]) -> Any:
         """The scalar that is checked: the function's value, or a weighted sum of its entries."""
         outputs, _ = tree.flatten(self.f(*self.arguments(moved)))
+        if [np.shape(_value(output)) for output in outputs] != [np.shape(weight) for weight in self.weights]:
+            raise _OtherShapeError
         terms = [np.sum(output * weight) for output, weight in zip(outputs, self.weights, strict=True)]
         return sum(terms[1:], terms[0])
 
@@ -240,26 +247,32 @@ class _Point:
     def compare(self, name: str, direction: Sequence[Any]) -> Comparison:
         """The gradient along a move, against the difference of the function's values."""
         length = _length(direction)
-        ahead, behind = self.ends(direction)
         with np.errstate(all="ignore"):
-            one, other = (float(np.asarray(_value(self.loss(end)))) for end in (ahead, behind))
-        analytic = sum(float(np.vdot(g, d)) for g, d in zip(self.analytic, direction, strict=True)) / length
-        noise = 8 * np.finfo(float).eps * max(abs(one), abs(other)) / (2 * length)
-        return self._judged(name, 1, analytic, (one - other) / (2 * length), noise, ahead, behind)
+            ahead, behind = self.ends(direction)
+            analytic = sum(float(np.vdot(g, d)) for g, d in zip(self.analytic, direction, strict=True)) / length
+            try:
+                one, other = (float(np.asarray(_value(self.loss(end)))) for end in (ahead, behind))
+            except _OtherShapeError:
+                return Comparison(name, 1, analytic, float("nan"), 0.0, _OtherShapeError.words)
+            noise = 8 * np.finfo(float).eps * max(abs(one), abs(other)) / (2 * length)
+            return self._judged(name, 1, analytic, (one - other) / (2 * length), noise, ahead, behind)
 
     def compare_second(self, name: str, direction: Sequence[Any], rng: np.random.Generator) -> Comparison:
         """The derivative of the gradient along a move, weighted at random, against the difference of gradients."""
         length = _length(direction)
         weights = [rng.standard_normal(array.shape) for array in self.start]
-        ahead, behind = self.ends(direction)
         with np.errstate(all="ignore"):
-            unit = [d / length for d in direction]
-            _, moved = jvp(self.gradient, (self.start,), (unit,))
-            one, other = (_weighted(self.gradient(end), weights) for end in (ahead, behind))
-        scale = max(_weighted([abs(g) for g in self.gradient(ahead)], [abs(w) for w in weights]), 1e-300)
-        noise = 64 * np.finfo(float).eps * scale / (2 * length)
-        analytic = _weighted(moved, weights)
-        return self._judged(name, 2, analytic, (one - other) / (2 * length), noise, ahead, behind)
+            ahead, behind = self.ends(direction)
+            _, moved = jvp(self.gradient, (self.start,), ([d / length for d in direction],))
+            analytic = _weighted(moved, weights)
+            try:
+                front, back = self.gradient(ahead), self.gradient(behind)
+            except _OtherShapeError:
+                return Comparison(name, 2, analytic, float("nan"), 0.0, _OtherShapeError.words)
+            one, other = _weighted(front, weights), _weighted(back, weights)
+            scale = _weighted([abs(g) for g in front], [abs(w) for w in weights])
+            noise = 64 * np.finfo(float).eps * scale / (2 * length)
+            return self._judged(name, 2, analytic, (one - other) / (2 * length), noise, ahead, behind)
 
     def _judged(
         self, name: str, order: int, analytic: float, numerical: float, noise: float, ahead: Any, behind: Any
@@ -290,6 +303,12 @@ class _Point:
             choice = entry.gate.decision(entry.value, *operands)
             if choice is not None:
                 yield entry.gate, entry.where, choice
+
+
+class _OtherShapeError(Exception):
+    """The function returned another shape than at the point that is checked."""
+
+    words = "the shape of the result changes on the way"
 
 
 def _value(result: Any) -> Any:
