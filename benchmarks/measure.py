@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -225,20 +226,27 @@ def deviation(result: Sequence[Any], reference: Sequence[Any]) -> float:
 
 
 def measure_processes(row: ProcessRow, rounds: int) -> list[Measurement]:
-    """Time the commands of `row`; the first run of each, which may have to write bytecode, is apart."""
+    """Time the commands of `row`; the first run of each, which compiles to bytecode, is apart."""
     measurements = [Measurement(name) for name in row.commands]
-    for measurement in there_and_back(measurements, 1 + 2 * rounds):
-        if measurement.note:
-            continue
-        start = clock()
-        command = row.commands[measurement.peer]
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ENVIRONMENT)
-        wall = clock() - start
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            measurement.note = reason.replace("ModuleNotFoundError", "not installed")
-        elif measurement.first is None:
-            measurement.first = float(done.stdout) if row.printed else wall
-        else:
-            measurement.times.append(float(done.stdout) if row.printed else wall)
+    with TemporaryDirectory() as bytecode:  # of our own, so that all have one, whatever the environment says
+        environment = os.environ | ENVIRONMENT | {"PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": ""}
+        for measurement in there_and_back(measurements, 1 + 2 * rounds):
+            if not measurement.note:
+                _run(row, measurement, environment)
     return measurements
+
+
+def _run(row: ProcessRow, measurement: Measurement, environment: dict[str, str]) -> None:
+    """One run of one command."""
+    start = clock()
+    done = subprocess.run(row.commands[measurement.peer], capture_output=True, text=True, env=environment)
+    wall = clock() - start
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        measurement.note = reason.replace("ModuleNotFoundError", "not installed")
+        return
+    measured = float(done.stdout) if row.printed else wall
+    if measurement.first is None:
+        measurement.first = measured
+    else:
+        measurement.times.append(measured)

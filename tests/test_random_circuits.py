@@ -67,7 +67,7 @@ def test_gradients_and_second_derivatives_pass_the_check(steps, shapes, seed):
     assert not report.kinks
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(circuits, inputs, st.integers(0, 2**16))
 def test_jvp_and_vjp_are_dual(steps, shapes, seed):
     f, primals, tangents = build(steps), draw(shapes, seed), draw(shapes, seed + 1)
@@ -78,7 +78,7 @@ def test_jvp_and_vjp_are_dual(steps, shapes, seed):
     assert pushed == pytest.approx(pulled, rel=1e-10, abs=1e-10)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(circuits, inputs, st.integers(0, 2**16))
 def test_hvp_is_symmetric(steps, shapes, seed):
     f, point = build(steps), draw(shapes, seed)
@@ -89,7 +89,7 @@ def test_hvp_is_symmetric(steps, shapes, seed):
     assert left == pytest.approx(right, rel=1e-8, abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(circuits, inputs, st.integers(0, 2**16))
 def test_the_recorded_circuit_has_the_value_and_the_gradients(steps, shapes, seed):
     f, point = build(steps), draw(shapes, seed)
