@@ -43,12 +43,13 @@ class Measurement:
     result: list[Any] = field(default_factory=list)  # value and gradients
     error: float | None = None  # largest relative deviation from the reference
     agrees: bool = True
-    times: list[float] = field(default_factory=list)  # seconds per call
+    times: list[float] = field(default_factory=list)  # seconds per call, a number for every round
+    disturbed: list[float] = field(default_factory=list)  # the same, of rounds while other programs ran
 
     @property
     def median(self) -> float | None:
-        """Seconds per call; None where nothing was measured or the result is wrong."""
-        return median(self.times) if self.times and self.agrees else None
+        """Seconds per call, of quiet rounds if there were any; None where nothing was measured or it is wrong."""
+        return median(self.times or self.disturbed) if self.agrees and (self.times or self.disturbed) else None
 
 
 # ------------------------------------------------------------------------------------------------- in the worker
@@ -178,18 +179,42 @@ class Running:
     def round(self, budget: float) -> None:
         """One turn; a peer that takes seconds has only two."""
         measurement = self.measurement
-        if self.process is None or ((measurement.first or 0) > 2 and len(measurement.times) == 2):
+        done = len(measurement.times) + len(measurement.disturbed)
+        if self.process is None or ((measurement.first or 0) > 2 and done == 2):
             return
+        quiet = wait_until_quiet()
         self.connection.send(budget)
         if times := self.receive():
-            measurement.times.append(median(times))
-        time.sleep(0.05)  # let its thread pool go to sleep
+            (measurement.times if quiet else measurement.disturbed).append(median(times))
 
     def stop(self) -> None:
         """End the process."""
         if self.process is not None:
             self.process.kill()
             self.process = None
+
+
+def wait_until_quiet(patience: float = 1.0) -> bool:
+    """Wait until others leave the cores alone, at most `patience` seconds, and say whether they do."""
+    end = clock() + patience
+    while (used := cores_used()) > 0.25 and clock() < end:
+        pass
+    return used <= 0.25
+
+
+def cores_used(during: float = 0.1) -> float:
+    """How many cores are in use by anybody, over a moment in which we only wait; 0 where the system does not tell."""
+    before = _processor_seconds()
+    time.sleep(during)
+    return (_processor_seconds() - before) / during
+
+
+def _processor_seconds() -> float:
+    """Seconds that all cores together were not idle, since the machine started."""
+    with suppress(OSError):
+        user, nice, system, _idle, _waiting, *others = map(int, Path("/proc/stat").read_text().split()[1:9])
+        return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def measure(row: Row, peers: Sequence[str], rounds: int, budget: float, limit: float) -> list[Measurement]:

@@ -85,7 +85,7 @@ def table(row: Row | ProcessRow, measurements: Sequence[Measurement]) -> str:
         f"|---|--:|{'--:|' if gates else ''}--:|--:|--:|--:|",
     ]
     for m in sorted(measurements, key=lambda m: float("inf") if m.median is None else m.median):
-        cells = [m.peer, seconds(m.median)]
+        cells = [m.peer, seconds(m.median) + ("" if m.times or m.median is None else " ~")]
         if gates:
             cells.append(seconds(None if m.median is None else m.median / gates))
         cells += [_comparison(m, ours), seconds(m.first), _peak(row, m), "" if m.error is None else f"{m.error:.0e}"]

@@ -1,7 +1,8 @@
-"""`Array` behaves as a NumPy array does: the same code run on NumPy gives the same values, and gradients are its slopes."""
+"""`Array` behaves as a NumPy array does: the same code gives the same values, and gradients are its slopes."""
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 
@@ -38,7 +39,7 @@ def agrees(f, x, **tolerance):
     np.testing.assert_allclose(gw.grad(loss)(np.array(x)), slopes(loss, x), **{"rtol": 1e-6, "atol": 1e-7, **tolerance})
 
 
-# ----------------------------------------------------------------------------------------------------------- operators
+# ------------------------------------------------------------------------------------------------------------ operators
 
 OPERATORS = [
     operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.mod, operator.floordiv,
@@ -88,7 +89,9 @@ def test_logic(f):
     agrees(lambda x: np.where(f(x > 0, x < 1), x, 0.0) + np.where(~f(x > 0, True), x, 0.0), X)
 
 
-@pytest.mark.parametrize("f", [divmod, lambda x, y: (round(x), y), lambda x, y: (math.floor(x), y)], ids=["divmod", "round", "floor"])
+@pytest.mark.parametrize(
+    "f", [divmod, lambda x, y: (round(x), y), lambda x, y: (math.floor(x), y)], ids=["divmod", "round", "floor"]
+)
 def test_python_functions_on_scalars_work_or_say_why_not(f):
     try:
         value, gradient = gw.value_and_grad(lambda x: x * f(x, 2.0)[0])(3.7)
@@ -98,7 +101,7 @@ def test_python_functions_on_scalars_work_or_say_why_not(f):
         assert (value, gradient) == (3.7 * f(3.7, 2.0)[0], f(3.7, 2.0)[0])
 
 
-# -------------------------------------------------------------------------------------------- NumPy functions and methods
+# ------------------------------------------------------------------------------------------ NumPy functions and methods
 
 FUNCTIONS = {
     "exp": np.exp, "sin": np.sin, "tanh": np.tanh, "square": np.square, "reciprocal": np.reciprocal,
@@ -109,14 +112,16 @@ FUNCTIONS = {
     "where": lambda x: np.where(x > 0, x, -2 * x), "reshape": lambda x: np.reshape(x, (3, -1)),
     "transpose": np.transpose, "transpose axes": lambda x: np.transpose(x, (1, 0)),
     "moveaxis": lambda x: np.moveaxis(x, 0, 1), "swapaxes": lambda x: np.swapaxes(x, 0, -1),
-    "concatenate": lambda x: np.concatenate([x, x * 2], axis=1), "concatenate flat": lambda x: np.concatenate((x, x), axis=None),
+    "concatenate": lambda x: np.concatenate([x, x * 2], axis=1),
+    "concatenate flat": lambda x: np.concatenate((x, x), axis=None),
     "stack": lambda x: np.stack([x, np.ones((2, 3))], axis=-1), "vstack": lambda x: np.vstack([x, x[0]]),
     "hstack": lambda x: np.hstack([x, x]), "pad": lambda x: np.pad(x, ((1, 0), (0, 2))), "flip": np.flip,
     "expand_dims": lambda x: np.expand_dims(x, 1), "squeeze": lambda x: np.squeeze(x[:, None]), "ravel": np.ravel,
     "broadcast_to": lambda x: np.broadcast_to(x, (2, 2, 3)), "take": lambda x: np.take(x, [2, 0, 2], axis=1),
     "dot": lambda x: np.dot(x, x.T), "outer": lambda x: np.outer(x[0], x[1]), "trace": lambda x: np.trace(x @ x.T),
     "tensordot": lambda x: np.tensordot(x, x, axes=([1], [1])), "einsum": lambda x: np.einsum("ij,kj->ik", x, x),
-    "einsum implicit": lambda x: np.einsum("...i,...i", x, x), "sign": lambda x: np.sign(x) * x, "power": lambda x: np.power(x, 3),
+    "einsum implicit": lambda x: np.einsum("...i,...i", x, x), "sign": lambda x: np.sign(x) * x,
+    "power": lambda x: np.power(x, 3),
     "copy": np.copy, "zeros_like": lambda x: np.zeros_like(x) + x, "full_like": lambda x: np.full_like(x, 2.0) * x,
 }  # fmt: skip
 
@@ -140,6 +145,32 @@ METHODS = {
 @pytest.mark.parametrize("f", METHODS.values(), ids=METHODS)
 def test_methods(f):
     agrees(f, M)
+
+
+WITH_LISTS = {
+    "outer": lambda x: np.outer([1.0, 2.0], x[0]), "outer with a number": lambda x: np.outer(2.0, x),
+    "tensordot": lambda x: np.tensordot([1.0, 2.0], x, axes=1), "vstack": lambda x: np.vstack([[1.0, 2.0, 3.0], x]),
+    "hstack": lambda x: np.hstack([[1.0, 2.0], x[0]]), "concatenate": lambda x: np.concatenate([[[1.0, 2.0, 3.0]], x]),
+    "stack": lambda x: np.stack([[1.0, 2.0, 3.0], x[0]]),
+    "where": lambda x: np.where([True, False, True], x, [[1.0], [2.0]]),
+    "dot": lambda x: np.dot([1.0, 2.0], x), "einsum": lambda x: np.einsum("i,ij->j", [1.0, 2.0], x),
+    "maximum": lambda x: np.maximum([0.0, 1.0, 0.3], x), "clip": lambda x: np.clip(x, [-1.0, 0.0, 0.1], 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("f", WITH_LISTS.values(), ids=WITH_LISTS)
+def test_numpy_functions_take_lists_beside_traced_arrays(f):
+    agrees(f, M)
+
+
+@pytest.mark.parametrize(
+    "name", ["ravel", "flip", "squeeze", "permute_dims", "real", "imag", "conj", "positive", "sum"]
+)
+def test_our_functions_take_lists(name):
+    numpy_name = {"conj": "conjugate"}.get(name, name)
+    found = getattr(gw, name)(M.tolist())
+    np.testing.assert_array_equal(found, getattr(np, numpy_name)(M.tolist()))
+    assert not isinstance(found, list)
 
 
 KEYS = {
@@ -187,7 +218,20 @@ def test_one_argument_where_gives_indices():
     agrees(lambda x: x[np.where(x > 0)], X)
 
 
-# ---------------------------------------------------------------------------------------- assignment, exactly as NumPy's
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda x: x.copy(), np.copy], ids=["copy", "deepcopy", "method", "np.copy"]
+)
+def test_a_copy_keeps_the_gradient_and_is_written_to_apart(duplicate):
+    def f(x):
+        x = x * 2.0
+        y = duplicate(x)
+        y[0] = 7.0
+        return x + 3 * y
+
+    agrees(f, X)
+
+
+# --------------------------------------------------------------------------------------- assignment, exactly as NumPy's
 
 
 def test_writing_changes_the_array_and_not_what_was_read_before():
@@ -310,18 +354,31 @@ def test_a_plain_array_may_be_changed_after_it_was_used():
 
 
 scalars = st.sampled_from(["x[0]", "y[1] * x[2]", "2.0", "np.sum(x)", "s", "y[-1] + 1", "x[1] * x[1]"])
-vectors = st.sampled_from(["x", "y", "x * y", "y[::-1]", "x[[2, 0, 1]]", "np.sin(y)", "s * x", "x + 0.5", "np.where(y > 0, x, y)"])
+vectors = st.sampled_from(
+    ["x", "y", "x * y", "y[::-1]", "x[[2, 0, 1]]", "np.sin(y)", "s * x", "x + 0.5", "np.where(y > 0, x, y)"]
+)
 pairs = st.sampled_from(["x[1:]", "y[:2] * s", "x[:2] * y[1:]", "np.array([0.5, 2.0])", "1.5"])
 names = st.sampled_from(["x", "y"])
 updates = st.sampled_from(["=", "+=", "-=", "*="])
 index_of_one = st.sampled_from(["0", "-1", "np.int64(1)"])
 index_of_two = st.sampled_from(["1:", "::2", "[0, 2]", "np.array([2, 1])", "np.array([True, False, True])", "-2:"])
 lines = st.one_of(
-    st.tuples(names, updates, vectors).map(lambda t: f"{t[0]} {t[1]} {t[2]}" if t[1] != "=" else f"{t[0]} = 1.0 * ({t[2]})"),
+    st.tuples(names, updates, vectors).map(
+        lambda t: f"{t[0]} {t[1]} {t[2]}" if t[1] != "=" else f"{t[0]} = 1.0 * ({t[2]})"
+    ),
     st.tuples(names, index_of_one, updates, scalars).map(lambda t: f"{t[0]}[{t[1]}] {t[2]} {t[3]}"),
     st.tuples(names, index_of_two, updates, pairs).map(lambda t: f"{t[0]}[{t[1]}] {t[2]} {t[3]}"),
     st.tuples(updates, scalars).map(lambda t: f"s {t[0]} {t[1]}"),
-    st.sampled_from(["y = x", "x = y", "y = x.copy()", "y = np.zeros_like(x)", "if s > 0: x[1] = s", "for i in range(2): y[i + 1] += y[i]"]),
+    st.sampled_from(
+        [
+            "y = x",
+            "x = y",
+            "y = x.copy()",
+            "y = np.zeros_like(x)",
+            "if s > 0: x[1] = s",
+            "for i in range(2): y[i + 1] += y[i]",
+        ]
+    ),
 )
 
 
@@ -347,7 +404,7 @@ def test_random_programs_of_assignments_do_what_they_do_on_numpy(program):
             np.testing.assert_allclose(gw.grad(loss)(start), narrow, rtol=1e-4, atol=1e-4)
 
 
-# ------------------------------------------------------------------------------------------------ leaving the circuit
+# -------------------------------------------------------------------------------------------------- leaving the circuit
 
 
 def into_an_array(x):
@@ -420,7 +477,7 @@ def test_item_of_several_entries_is_a_shape_error():
         gw.variable(X).item()
 
 
-# -------------------------------------------------------------------------------------- control flow, iteration, printing
+# ------------------------------------------------------------------------------------ control flow, iteration, printing
 
 
 @pytest.mark.parametrize("x", [3.0, -1.8, 0.25])
@@ -478,7 +535,7 @@ def test_arrays_are_not_hashable_because_equality_is_entry_wise():
     assert (gw.variable(X) == X).tolist() == [True] * 3
 
 
-# ---------------------------------------------------------------------------------------------------- the imperative way
+# --------------------------------------------------------------------------------------------------- the imperative way
 
 
 def test_backward_accumulates_until_the_gradient_is_set_to_none():
@@ -546,7 +603,7 @@ def test_a_variable_copies_what_it_is_given():
 
 @pytest.mark.parametrize("value", [3, [1, 2], np.array([True])], ids=repr)
 def test_an_integer_variable_is_refused(value):
-    with pytest.raises(gw.DTypeError, match="variable 'count' is (int64|int|bool).*carry a gradient"):
+    with pytest.raises(gw.DTypeError, match=r"variable 'count' is (int64|int|bool).*carry a gradient"):
         gw.variable(value, name="count")
 
 

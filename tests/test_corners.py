@@ -130,7 +130,7 @@ def test_second_order_of_prod_with_a_zero_is_the_product_of_the_others():
     np.testing.assert_array_equal(found, [[0, 3, 2], [3, 0, 0], [2, 0, 0]])
 
 
-# --------------------------------------------------------------------------------------------------------- strong zero
+# ---------------------------------------------------------------------------------------------------------- strong zero
 
 
 def outside_its_domain(gate):
@@ -182,6 +182,22 @@ def test_a_zero_tangent_stays_zero(name):
     assert pushed == 0.0
 
 
+MASKED = {
+    "prod": np.prod,
+    "matmul": lambda x: x @ x,
+    "einsum": lambda x: np.einsum("i,i->", x, x),
+    "sum of logs": lambda x: np.sum(np.log(x - x)),
+    "logsumexp": lambda x: gw.logsumexp(-x * x),
+    "max": lambda x: np.max(x * x),
+}
+
+
+@pytest.mark.parametrize("f", MASKED.values(), ids=MASKED)
+def test_a_zero_upstream_gradient_stays_zero_through_gates_that_fold(f):
+    masked = quiet(lambda x: np.where(x[1] > 5, 0.0, f(x)) + x[0])
+    np.testing.assert_array_equal(gw.grad(masked)(np.array([2.0, INFINITY, 3.0])), [1.0, 0.0, 0.0])
+
+
 def test_strong_zero_holds_on_every_wire_of_a_trace():
     def f(x):
         masked = np.where(x > 1, x, 2.0)
@@ -218,7 +234,7 @@ def test_nan_where_zero_weights_meet_it_is_kept_out():
     np.testing.assert_array_equal(found, [0.5, 0.0])
 
 
-# ------------------------------------------------------------------------------------------------------------- complex
+# -------------------------------------------------------------------------------------------------------------- complex
 
 Z = np.array([0.7 - 0.4j, -1.2 + 0.3j, 0.2 + 1.5j])
 W = np.array([0.3 + 0.2j, 1.1 - 0.8j, -0.6 + 0.1j])

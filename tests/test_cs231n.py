@@ -1,5 +1,6 @@
 """The course's numbers: what the CS231n notes and lecture 4 print must come out of Gatewise, wire by wire."""
 
+# ruff: noqa: RET504  (the names that results are given are what is tested)
 from __future__ import annotations
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_the_sigmoid_gates_local_gradient():
     assert sigmoid.local[0] == pytest.approx((1 - sigmoid.value) * sigmoid.value, rel=1e-15)
 
 
-# ------------------------------------------------------------------------------------------------------------ patterns
+# ------------------------------------------------------------------------------------------------------------- patterns
 
 
 @pytest.mark.parametrize(("x", "y"), [(3.0, -4.0), (0.0, 1e6)])
@@ -171,7 +172,7 @@ def test_force_each_unit_moves_f_by_the_gradient():
         assert (q.value + step) * -4.0 == -12.0 + step * q.gradient
 
 
-# ------------------------------------------------------------------------------------------------------------- vectors
+# -------------------------------------------------------------------------------------------------------------- vectors
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -264,12 +265,18 @@ def test_more_regularisation_raises_the_loss():
     assert losses == sorted(set(losses))
 
 
-# ------------------------------------------------------------------------------------------------------ gradient check
+# ------------------------------------------------------------------------------------------------------- gradient check
 
 
 @pytest.mark.parametrize(
     ("mistake", "verdict", "passed"),
-    [(0.0, "happy", True), (1e-8, "happy", True), (1e-5, "fine", True), (1e-3, "uncomfortable", False), (0.1, "wrong", False)],
+    [
+        (0.0, "happy", True),
+        (1e-8, "happy", True),
+        (1e-5, "fine", True),
+        (1e-3, "uncomfortable", False),
+        (0.1, "wrong", False),
+    ],
 )
 def test_gradient_check_speaks_the_thresholds_of_the_notes(mistake, verdict, passed):
     def f(x):  # the value of sin, the gradient of sin times (1 - mistake)

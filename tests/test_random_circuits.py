@@ -1,4 +1,4 @@
-"""Random circuits of smooth gates, 10 to 60 of them, mixed shapes: gradients, second derivatives and the duality law."""
+"""Random circuits of 10 to 60 smooth steps, mixed shapes: gradients, second derivatives and the duality law."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHAPES = [(), (2,), (3,), (3, 1), (1, 2), (3, 2)]
 UNARY = {
     "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "sigmoid": gw.sigmoid, "negative": lambda x: -x,
     "exp": lambda x: np.exp(np.tanh(x)), "log": lambda x: np.log(1.5 + x * x), "sqrt": lambda x: np.sqrt(1.0 + x**2),
-    "atan": np.arctan, "scale": lambda x: 0.5 * x + 1, "sum": lambda x: np.sum(x) / np.size(x.value if isinstance(x, gw.Array) else x),
+    "atan": np.arctan, "scale": lambda x: 0.5 * x + 1, "sum": lambda x: np.sum(x) / x.size,
     "mean of rows": lambda x: np.mean(x, axis=-1, keepdims=True) if x.ndim else x, "flip": lambda x: np.flip(x),
     "transpose": lambda x: x.T, "ravel": lambda x: np.ravel(x), "first": lambda x: x[0] if x.ndim else x,
     "read twice": lambda x: x[[0, -1]] if x.ndim else x, "logsumexp": lambda x: gw.logsumexp(np.tanh(x)),
@@ -37,7 +37,7 @@ inputs = st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3)
 
 
 def build(steps):
-    """The function that the steps spell: each takes earlier values, by number, and adds one; small values throughout."""
+    """The function that the steps spell: each takes earlier values, by number, and adds one."""
 
     def f(*arguments):
         values = list(arguments)

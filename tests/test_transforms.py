@@ -30,7 +30,7 @@ def smooth(x):
     return np.sum(np.exp(np.sin(x)) * x) + np.prod(np.cos(x))
 
 
-# ------------------------------------------------------------------------------------------------------------- pytrees
+# -------------------------------------------------------------------------------------------------------------- pytrees
 
 
 class Pair(NamedTuple):
@@ -162,7 +162,7 @@ def test_the_users_array_is_left_alone():
     np.testing.assert_array_equal(x, X)
 
 
-# ------------------------------------------------------------------------------------- argnums, has_aux, keywords, values
+# ----------------------------------------------------------------------------------- argnums, has_aux, keywords, values
 
 
 def three(x, y, z):
@@ -170,7 +170,10 @@ def three(x, y, z):
 
 
 @pytest.mark.parametrize(
-    ("argnums", "expected"), [(0, -4.0), (2, 3.0), (-1, 3.0), (-3, -4.0), ((0, 2), (-4.0, 3.0)), ((2, 0), (3.0, -4.0)), ([1], (-4.0,)), ((-1, 0), (3.0, -4.0)), ((), ())]
+    ("argnums", "expected"), [
+        (0, -4.0), (2, 3.0), (-1, 3.0), (-3, -4.0), ((0, 2), (-4.0, 3.0)), ((2, 0), (3.0, -4.0)), ([1], (-4.0,)),
+        ((-1, 0), (3.0, -4.0)), ((), ()),
+    ],
 )  # fmt: skip
 def test_argnums_choose_what_to_differentiate_by(argnums, expected):
     value, gradient = gw.value_and_grad(three, argnums)(-2.0, 5.0, -4.0)
@@ -219,7 +222,7 @@ def test_the_transformed_function_keeps_its_name_and_documentation():
     assert gw.jacobian(smooth).__wrapped__ is smooth
 
 
-# ------------------------------------------------------------------------------------------------------------- nesting
+# -------------------------------------------------------------------------------------------------------------- nesting
 
 POWER_OF_FIVE = [lambda x: x**5, lambda x: 5 * x**4, lambda x: 20 * x**3, lambda x: 60 * x**2, lambda x: 120 * x]
 SINE = [np.sin, np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin]
@@ -298,7 +301,7 @@ def test_stop_gradient_cuts():
     assert gw.stop_gradient(3.0) == 3.0
 
 
-# -------------------------------------------------------------------------------------------------- jacobian and hessian
+# ------------------------------------------------------------------------------------------------- jacobian and hessian
 
 SHAPES = [(), (1,), (3,), (2, 3), (2, 1, 2)]
 
@@ -386,6 +389,14 @@ def test_a_tangent_that_does_not_fit_is_a_shape_error(tangents):
         gw.jvp(np.exp, (X,), tangents)
 
 
+def test_a_complex_jacobian_is_right_or_refused():
+    try:
+        found = gw.jacobian(lambda x: x * 1j)(X)
+    except gw.DTypeError:
+        return
+    np.testing.assert_array_equal(found, 1j * np.eye(3))
+
+
 # ---------------------------------------------------------------------------------- exactly the input's shape and dtype
 
 READ_ONLY = np.arange(1.0, 4.0)
@@ -449,7 +460,7 @@ def test_float32_stays_float32_beside_python_numbers():
     assert seen[0].dtype == np.float32
 
 
-# ---------------------------------------------------------------------------------------------------- constants, determinism
+# ----------------------------------------------------------------------------------------------- constants, determinism
 
 
 @pytest.mark.parametrize("constant", [3.0, np.float64(3.0), np.array(3.0), 3], ids=repr)

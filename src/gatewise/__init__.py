@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gatewise import gates
 from gatewise.array import Array, stop_gradient, variable
 from gatewise.errors import (
+    CodeError,
     DTypeError,
     GatewiseError,
     IndexingError,
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Array",
     "Circuit",
+    "CodeError",
     "DTypeError",
     "GatewiseError",
     "GradientReport",
@@ -60,6 +62,10 @@ _LATER = {
     "GradientReport": "gatewise.explain.check",
     "check_grads": "gatewise.explain.check",
 }
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 def __getattr__(name: str) -> Any:

@@ -31,8 +31,8 @@ from gatewise.gates.selection import (
     OR,
     XOR,
 )
-from gatewise.graph import Leaf, Tracked, filled, operator_method, plain
-from gatewise.source import here, outside
+from gatewise.graph import Leaf, Tracked, filled, is_complex, operator_method, plain
+from gatewise.source import outside
 
 
 class Array(Tracked):
@@ -137,6 +137,16 @@ class Array(Tracked):
     __eq__ = operator_method(EQUAL)
     __ne__ = operator_method(NOT_EQUAL)
 
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __round__(self, digits: int = 0) -> Any:
+        scale = 10.0**digits
+        return gates.round(self * scale) / scale if digits else gates.round(self)
+
     def __neg__(self) -> Any:
         return gates.negative(self)
 
@@ -144,7 +154,7 @@ class Array(Tracked):
         return self
 
     def __abs__(self) -> Any:
-        return gates.abs_(self)
+        return gates.abs(self)
 
     def __invert__(self) -> Any:
         return gates.bitwise_invert(self)
@@ -158,12 +168,12 @@ class Array(Tracked):
         if result.shape != self.shape:
             raise ShapeError(
                 f"x {symbol} v keeps the shape of x, {self.shape}, but the result has shape {result.shape}; "
-                f"write x = x {symbol[:-1]} v{here()}"
+                f"write x = x {symbol[:-1]} v"
             )
         if not np.can_cast(result.dtype, self.dtype, casting="same_kind"):
             raise DTypeError(
                 f"x {symbol} v keeps the dtype of x, {self.dtype}, and cannot hold {result.dtype}; "
-                f"write x = x {symbol[:-1]} v{here()}"
+                f"write x = x {symbol[:-1]} v"
             )
         result = gates.astype(result, self.dtype)
         self.node, self.value = result.node, result.value
@@ -180,6 +190,12 @@ class Array(Tracked):
 
     def __itruediv__(self, other: Any) -> Any:
         return self._update(self / other, "/=")
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self._update(self // other, "//=")
+
+    def __imod__(self, other: Any) -> Any:
+        return self._update(self % other, "%=")
 
     def __ipow__(self, other: Any) -> Any:
         return self._update(self**other, "**=")
@@ -226,7 +242,7 @@ class Array(Tracked):
         raise TracedValueError(
             f"{how} would take a traced value out of the circuit, and its gradient would be lost silently. "
             f"To keep the gradient, keep the Array (write into gw or np.zeros_like(x) arrays, use np.stack for lists); "
-            f"to take the number out on purpose, use x.value, x.item() or gw.stop_gradient(x){here()}"
+            f"to take the number out on purpose, use x.value, x.item() or gw.stop_gradient(x)"
         )
 
     def item(self) -> Any:
@@ -236,7 +252,7 @@ class Array(Tracked):
             ShapeError: There is more than one entry.
         """
         if self.size != 1:
-            raise ShapeError(f"item() is for arrays with one entry; this one has shape {self.shape}{here()}")
+            raise ShapeError(f"item() is for arrays with one entry; this one has shape {self.shape}")
         return self.value.item()
 
     def tolist(self) -> Any:
@@ -265,20 +281,19 @@ class Array(Tracked):
         """
         if not self.node.leaf:
             raise DTypeError(
-                f"backward: this value depends on no variable in a differentiable way; "
-                f"make inputs with gw.variable(...){here()}"
+                "backward: this value depends on no variable in a differentiable way; make inputs with gw.variable(...)"
             )
         if upstream is None:
+            if is_complex(self.dtype):
+                raise DTypeError("backward starts from a real number; this value is complex: take .real or abs()")
             if self.shape:
                 raise ShapeError(
                     f"backward starts from a single number; this value has shape {self.shape}. Sum it, or give the "
-                    f"gradient that arrives at it: y.backward(upstream){here()}"
+                    f"gradient that arrives at it: y.backward(upstream)"
                 )
             upstream = filled(self.value, 1)
         elif np.shape(upstream) != self.shape:
-            raise ShapeError(
-                f"backward: upstream has shape {np.shape(upstream)}, the value has shape {self.shape}{here()}"
-            )
+            raise ShapeError(f"backward: upstream has shape {np.shape(upstream)}, the value has shape {self.shape}")
         route = plan([self.node])
         gradients = sweep(route, [(self.node, upstream)], route.leaves, type(self))
         for leaf, gradient in zip(route.leaves, gradients, strict=True):
@@ -302,7 +317,7 @@ class Array(Tracked):
             return self.node
         raise UnsupportedError(
             f"x.{what} belongs to variables; this Array was computed (by {self.node.gate.name} at {self.node.where}). "
-            f"gw.trace(f) keeps the gradient of every wire{here()}"
+            f"gw.trace(f) keeps the gradient of every wire"
         )
 
     # ------------------------------------------------------------------------------------------------ NumPy protocols
@@ -316,14 +331,14 @@ class Array(Tracked):
                 raise UnsupportedError(
                     f"np.{ufunc.__name__} with out=, or an operator like a += x on a plain array, would write a traced "
                     f"value into memory that has no gradient: write a = a + x, or start from gw-made arrays such as "
-                    f"np.zeros_like(x){here()}"
+                    f"np.zeros_like(x)"
                 )
             refuse(f"np.{ufunc.__name__}", {k: v for k, v in options.items() if k != "out"})
             return function(*inputs)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if name in _VALUES_ONLY and not options:
             return getattr(np, name)(*[x.value if isinstance(x, Tracked) else x for x in inputs])
-        raise UnsupportedError(f"np.{name} has no gradient rule here{_nearest(name)}{here()}")
+        raise UnsupportedError(f"np.{name} has no gradient rule here{_nearest(name)}")
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         ours = NUMPY_FUNCTIONS.get(function)
@@ -332,11 +347,12 @@ class Array(Tracked):
                 return ours(*args, **kwargs)
             except TypeError as error:
                 if "argument" in str(error) and not isinstance(error, DTypeError):
-                    raise UnsupportedError(f"np.{function.__name__}: {error}{here()}") from None
+                    raise UnsupportedError(f"np.{function.__name__}: {error}") from None
                 raise
         if function.__name__ in _VALUES_ONLY:
             return function(*_values(args), **_values(kwargs))
-        raise UnsupportedError(f"np.{function.__name__} has no gradient rule here{_nearest(function.__name__)}{here()}")
+        name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
+        raise UnsupportedError(f"{name} has no gradient rule here{_nearest(function.__name__)}")
 
     # ------------------------------------------------------------------------------------------------- array methods
 
@@ -408,6 +424,9 @@ class Array(Tracked):
 
     __copy__ = copy
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
     def argmax(self, axis: Any = None) -> Any:
         """Index of the largest entry; an integer, so it carries no gradient."""
         return self.value.argmax(axis)
@@ -470,7 +489,7 @@ def require_differentiable(value: Any, what: str) -> None:
     if not kind.startswith(("float", "complex", "bfloat")):
         raise DTypeError(
             f"{what} is {kind}, and only floating and complex numbers carry a gradient: write 3.0 instead of 3, or "
-            f"convert with x.astype(float){here()}"
+            f"convert with x.astype(float)"
         )
 
 
@@ -536,5 +555,5 @@ def _nearest(name: str) -> str:
     import difflib
 
     names = sorted({function.__name__ for function in NUMPY_FUNCTIONS})
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     return f"; the nearest that has one is np.{close[0]}" if close else ""

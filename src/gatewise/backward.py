@@ -96,8 +96,8 @@ def sweep(
     before = origin.get()
     try:
         with np.errstate(all="ignore"):
-            gradients = _sweep(route, seeds, leaves, wrap, watch, strong=False)
-            if any(_has_nan(gradient) for gradient in gradients):
+            gradients = _sweep(route, seeds, leaves, wrap, watch, strong=watch is not None)
+            if watch is None and any(has_nan(gradient) for gradient in gradients):
                 # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
                 gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
     finally:
@@ -125,7 +125,8 @@ def _sweep(
         gate = node.gate
         saved = node.saved
         if nested:
-            origin.set((node.code, node.instruction))
+            place = node.instruction
+            origin.set((node.code, place if place < 0 else ~place))
             saved = tracked(node, wrap)
         shape, dtype = node.shape, node.dtype
         mirrored = not (dtype is FLOAT64 or dtype is FLOAT32) and is_complex(dtype) and gate.holomorphic
@@ -142,8 +143,10 @@ def _sweep(
                 continue
             if mirrored:
                 gradient = gates.conj(gradient)
-            if strong and gate.elementwise:
-                gradient = gates.where(upstream == 0, 0.0, gradient)
+            if strong:
+                value = upstream.value if isinstance(upstream, Tracked) else upstream
+                zero = gate.silent(value, gradient.shape)
+                gradient = gradient if zero is None else gates.where(zero, 0.0, gradient)
             if not exact or source.dtype is not dtype or not (source.shape is shape or source.shape == shape):
                 gradient = fit(gradient, source)
             if watch is not None:
@@ -202,7 +205,7 @@ def _own(gradients: list[Any], seeds: list[Any]) -> list[Any]:
     return gradients
 
 
-def _has_nan(gradient: Any) -> bool:
+def has_nan(gradient: Any) -> bool:
     """Whether any entry is NaN, in one pass without a temporary array."""
     value = gradient.value if isinstance(gradient, Tracked) else gradient
     if value is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,7 @@ class Circuit(Recording):
         return {"text/html": frame, "image/svg+xml": self.svg(), "text/plain": self.text()}
 
 
-def trace(f: Any, *args: Any, upstream: Any = None) -> Circuit:
+def trace(f: Any, *args: Any, upstream: Any = None, **options: Any) -> Circuit:
     """Run `f` on `args` and record the circuit: every gate with its value, its gradient and the line that made it.
 
     Args:
@@ -93,6 +94,7 @@ def trace(f: Any, *args: Any, upstream: Any = None) -> Circuit:
         args: Its arguments. Floating ones get gradients.
         upstream: The gradient that arrives at the result, of its shape; 1 for a single number when left out. A result
             with several entries has no gradients unless it is given.
+        **options: Keyword arguments for `f`, passed on as they are.
 
     Raises:
         DTypeError: An argument is no array, or the result does not depend on the arguments.
@@ -104,13 +106,14 @@ def trace(f: Any, *args: Any, upstream: Any = None) -> Circuit:
         >>> [(entry.name or entry.gate.name, float(entry.value), float(entry.gradient)) for entry in circuit]
         [('x', -2.0, -4.0), ('y', 5.0, -4.0), ('z', -4.0, 3.0), ('add', 3.0, -4.0), ('multiply', -12.0, 1.0)]
     """
-    recording = record(f, args, upstream)
+    function = functools.partial(f, **options) if options else f
+    recording = record(function, args, upstream)
     return Circuit(recording.entries, recording.outputs)
 
 
-def show(f: Any, *args: Any, upstream: Any = None) -> Circuit:
-    """Trace `f` on `args` and show the circuit: drawn in a notebook, printed anywhere else. Returns it."""
-    circuit = trace(f, *args, upstream=upstream)
+def show(f: Any, *args: Any, upstream: Any = None, **options: Any) -> None:
+    """Trace `f` on `args` and show the circuit: drawn in a notebook, printed anywhere else."""
+    circuit = trace(f, *args, upstream=upstream, **options)
     from gatewise.picture import scene, text
 
     try:
@@ -119,11 +122,10 @@ def show(f: Any, *args: Any, upstream: Any = None) -> Circuit:
 
         if get_ipython() is not None and "IPKernelApp" in get_ipython().config:
             display(circuit)
-            return circuit
+            return
     except ImportError:
         pass
     from rich.console import Console
 
     console = Console()
     console.print(text.render(scene.scene_of(circuit), console.width))
-    return circuit

@@ -1,9 +1,11 @@
 """Every error Gatewise raises on purpose. Each says what happened, where in the user's code, and what to do next.
 
-How a message is put together lives with whoever raises it; here are only the classes, so that users can catch them.
+How a message is put together lives with whoever raises it; the place in the user's code is added here, for all of them.
 """
 
 from __future__ import annotations
+
+from gatewise.source import here
 
 
 class GatewiseError(Exception):
@@ -14,21 +16,32 @@ class InputError(GatewiseError, ValueError):
     """Something the user typed or a file the user named cannot be used."""
 
 
-class ShapeError(GatewiseError, ValueError):
+class CodeError(GatewiseError):
+    """Base class of errors in the user's code: the message ends with the file, the line and its text.
+
+    `reason` is the message without the place, for whoever wraps one error in another.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason + here())
+
+
+class ShapeError(CodeError, ValueError):
     """Shapes that do not fit a gate, or an output that is not the scalar a gradient needs."""
 
 
-class DTypeError(GatewiseError, TypeError):
+class DTypeError(CodeError, TypeError):
     """A dtype that a gate cannot take, or that carries no gradient (integers, booleans)."""
 
 
-class IndexingError(GatewiseError, IndexError):
+class IndexingError(CodeError, IndexError):
     """An index outside an array, or of a kind that arrays do not take."""
 
 
-class TracedValueError(GatewiseError, TypeError):
+class TracedValueError(CodeError, TypeError):
     """A value that is being traced was about to leave the circuit silently (``float(x)``, ``np.asarray(x)``)."""
 
 
-class UnsupportedError(GatewiseError, NotImplementedError):
+class UnsupportedError(CodeError, NotImplementedError):
     """A function, or an option of one, that Gatewise has no gradient for."""

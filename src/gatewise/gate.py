@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatewise.errors import DTypeError, ShapeError, UnsupportedError
-from gatewise.graph import Spec
+from gatewise.graph import Spec, namespace
 
 if TYPE_CHECKING:
     from gatewise.samples import Sample
@@ -76,6 +76,13 @@ class Gate:
     #: Complex-differentiable; a gate that is not writes its local gradients for complex inputs itself.
     holomorphic: ClassVar[bool] = True
 
+    def silent(self, upstream: Any, shape: tuple[int, ...]) -> Any:
+        """Where a gradient of `shape` must be exactly zero because `upstream` is, whatever the local gradient says.
+
+        None for gates whose inputs' entries each reach several outputs through sums.
+        """
+        return None
+
     def decision(self, out: Any, *inputs: Any) -> Any:
         """What the gate chose, as an array or None: it changes exactly where one of the gate's kinks is crossed."""
         return None
@@ -89,6 +96,9 @@ class Gate:
     reads: ClassVar[tuple[str, ...]] = ()
     save: ClassVar[Callable[[tuple[Any, ...], Any], tuple[Any, ...]] | None] = None
     differentiable: ClassVar[bool] = False
+    #: What each wire's rule reads, and the savers already made for runs in which some wires are constants.
+    asked: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    partial_savers: ClassVar[dict[tuple[bool, ...], Any]] = {}
 
     def __init_subclass__(cls) -> None:
         if "forward" in cls.__dict__:
@@ -107,6 +117,16 @@ class Gate:
     def infer(self, *specs: Spec) -> Spec:
         """Shape and dtype of the output, without computing it; raises a teaching error for what does not fit."""
         raise NotImplementedError
+
+    @classmethod
+    def saver_for(cls, traced: tuple[bool, ...]) -> Any:
+        """Like `save`, for a run in which only some wires are traced: what only the others' rules read is left out."""
+        saver = cls.partial_savers.get(traced)
+        if saver is None:
+            needed = {name for names, live in zip(cls.asked, traced, strict=True) if live for name in names}
+            kept = tuple(name if name in needed else "" for name in cls.reads)
+            cls.partial_savers[traced] = saver = _saver(kept, cls.wires, cls.variadic)
+        return saver
 
     def label(self, constants: tuple[Any, ...] = ()) -> str:
         """What a picture writes into the circle; `constants` are the operands that are not wires."""
@@ -155,6 +175,8 @@ def _bind_rules(cls: type[Gate]) -> None:
         cls.rules = tuple(rules) if any(rules) else ()
     cls.differentiable = bool(cls.rules)
     cls.save = staticmethod(_saver(cls.reads, cls.wires, cls.variadic)) if cls.reads else None
+    cls.asked = tuple(asked)
+    cls.partial_savers = {}
 
 
 def _uniform(function: Callable[..., Any], places: tuple[int, ...], number: int) -> Rule:
@@ -198,7 +220,9 @@ def _saver(
 
 
 def _picker(name: str, wires: tuple[str, ...], variadic: bool) -> Callable[[tuple[Any, ...], Any], Any]:
-    """How one of the things that rules read is found among the input values and the output."""
+    """How one of the things that rules read is found among the input values and the output; "" is left out."""
+    if not name:
+        return lambda values, out: None
     if name == "out":
         return lambda values, out: out
     if name not in wires:
@@ -217,6 +241,9 @@ class Elementwise(Gate):
     """Gates that act entry by entry, after broadcasting: the local gradient is a factor for each entry."""
 
     elementwise = True
+
+    def silent(self, upstream: Any, shape: tuple[int, ...]) -> Any:
+        return upstream == 0
 
     def infer(self, *specs: Spec) -> Spec:
         shape = broadcast_shapes(*(spec.shape for spec in specs))
@@ -245,6 +272,9 @@ class Reduction(Gate):
 
     axis: tuple[int, ...]
     keepdims: bool
+
+    def silent(self, upstream: Any, shape: tuple[int, ...]) -> Any:
+        return namespace((upstream,)).reshape(upstream == 0, self.kept_shape(shape))
 
     def infer(self, *specs: Spec) -> Spec:
         (spec,) = specs

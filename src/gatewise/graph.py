@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from gatewise.errors import DTypeError, GatewiseError, IndexingError, ShapeError, TracedValueError
-from gatewise.source import INTERNAL, Where, here, outside, resolve
+from gatewise.errors import CodeError, DTypeError, GatewiseError, IndexingError, ShapeError, TracedValueError
+from gatewise.source import INTERNAL, Where, outside, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,7 +182,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array_namespace__"):
         if getattr(getattr(value, "dtype", None), "kind", "f") not in "biufc":
-            raise DTypeError(f"gates compute with numbers; got an array of dtype {value.dtype}{here()}")
+            raise DTypeError(f"gates compute with numbers; got an array of dtype {value.dtype}")
         return value
     if isinstance(value, list | tuple | range):
         try:
@@ -190,13 +190,17 @@ def plain(value: Any) -> Any:
         except TracedValueError:
             raise DTypeError(
                 "a list that holds traced values is not an array: write gw.stack([...]) or np.stack([...]) instead"
-                + here()
             ) from None
         if array.dtype.kind in "biufc":
             return array
     if hasattr(value, "__dlpack__") or hasattr(value, "__array__"):
         return value
-    raise DTypeError(f"gates compute with numbers and arrays; got {type(value).__name__}: {value!r:.60}{here()}")
+    raise DTypeError(f"gates compute with numbers and arrays; got {type(value).__name__}: {value!r:.60}")
+
+
+def arrayed(value: Any) -> Any:
+    """`value` with a shape: lists and numbers become arrays."""
+    return value if hasattr(value, "shape") else np.asarray(plain(value))
 
 
 def apply(gate: Any, *operands: Any) -> Any:
@@ -227,7 +231,10 @@ def apply(gate: Any, *operands: Any) -> Any:
     node.gate = gate
     node.inputs = inputs
     node.constants = constants
-    node.saved = () if gate.save is None else gate.save(values, value)
+    save = gate.save
+    if save is not None and constants is not None and not gate.variadic:
+        save = gate.saver_for(tuple([source is not None for source in inputs]))
+    node.saved = () if save is None else save(values, value)
     node.shape = value.shape
     node.dtype = value.dtype
     node.order = _next_order()
@@ -285,7 +292,9 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
     It does what `apply` does, written out for two operands, because most gates of most circuits are made here. The gate
     says with ``compute`` which of Python's operators it is.
     """
-    compute, save, differentiable = type(gate).compute, gate.save, gate.differentiable
+    compute, differentiable = type(gate).compute, gate.differentiable
+    save_both = gate.save
+    save_one = save_both and gate.saver_for((not reflected, reflected))
 
     def method(self: Tracked, other: Any) -> Any:
         source = self.node
@@ -297,10 +306,12 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
             y = other.value
             node.inputs = (source, second)
             node.constants = None
+            save = save_both
             if second.leaf > leaf:
                 leaf = second.leaf
         else:
             y = other if type(other) in NUMPY_TYPES else plain(other)
+            save = save_one
             if reflected:
                 x, y = y, x
                 node.inputs = (None, source)
@@ -343,8 +354,8 @@ def failure(gate: Any, values: Sequence[Any], error: Exception) -> GatewiseError
         specs = [Spec.of(value) for value in values if value is not None]
         operands = " and ".join(map(repr, specs))
         gate.infer(*specs)
-    except GatewiseError as taught:
-        kind, reason = type(taught), str(taught)
+    except CodeError as taught:
+        kind, reason = type(taught), taught.reason
     except (ValueError, TypeError, IndexError, AttributeError):
         operands = " and ".join(type(value).__name__ for value in values)
-    return kind(f"{gate.name} cannot take {operands}: {reason}{here()}")
+    return kind(f"{gate.name} cannot take {operands}: {reason}")

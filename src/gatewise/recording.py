@@ -18,7 +18,7 @@ from gatewise.backward import plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.gates.conversion import INPUT
 from gatewise.graph import Leaf, Node, Tracked, filled, namespace, plain
-from gatewise.source import Where, here
+from gatewise.source import Where
 from gatewise.transforms import argument_name
 
 
@@ -114,7 +114,7 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
     outputs = [output for output in tree.flatten(result)[0] if isinstance(output, Tracked)]
     if not outputs:
         raise DTypeError(
-            f"{getattr(f, '__name__', 'the function')}() returned nothing that was computed from its arguments{here()}"
+            f"{getattr(f, '__name__', 'the function')}() returned nothing that was computed from its arguments"
         )
     nodes = _behind([output.node for output in outputs], leaves)
     values = _replay(nodes)
@@ -127,7 +127,7 @@ def _input(value: Any, name: str) -> Array:
     try:
         array = value.value if isinstance(value, Tracked) else plain(value)
     except DTypeError as error:
-        raise DTypeError(f"argument {name}: {error}") from None
+        raise DTypeError(f"argument {name}: {error.reason}") from None
     if not hasattr(array, "shape"):
         array = np.asarray(array)[()]
     elif isinstance(array, np.ndarray):
@@ -181,7 +181,7 @@ def _gradients(
         np.shape(seed) != output.node.shape for seed, output in zip(seeds, outputs, strict=True)
     ):
         shapes = ", ".join(str(output.node.shape) for output in outputs)
-        raise ShapeError(f"the upstream gradient must have the shape of the result: {shapes}{here()}")
+        raise ShapeError(f"the upstream gradient must have the shape of the result: {shapes}")
     pairs = [(output.node, seed) for output, seed in zip(outputs, seeds, strict=True)]
 
     def watch(node: Node, wire: int, gradient: Any) -> None:
@@ -211,7 +211,7 @@ def _entries(
     for number, node in enumerate(nodes):
         where = node.where
         name = node.name if isinstance(node, Leaf) and node.name else where.target if where else None
-        wires = () if isinstance(node, Leaf) else node.inputs
+        wires = node.inputs
         entries.append(
             Entry(
                 index=number,

@@ -72,9 +72,15 @@ def outside(frame: FrameType | None) -> tuple[CodeType | Where | None, int]:
 
 
 def resolve(code: CodeType | Where | None, instruction: int) -> Where | None:
-    """Turn a captured pair into a `Where`; None when the place is not known."""
+    """Turn a captured pair into a `Where`; None when the place is not known.
+
+    A negative instruction marks a gate made on behalf of the one at ``~instruction``: its place, but not its name.
+    """
     if code is None or isinstance(code, Where):
         return code
+    derived = instruction < 0
+    if derived:
+        instruction = ~instruction
     position = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
     line, last_line, start, stop = position
     if line is None:
@@ -87,24 +93,23 @@ def resolve(code: CodeType | Where | None, instruction: int) -> Where | None:
         encoded = raw.encode()
         first = len(encoded[:start].decode(errors="replace")) - indent
         last = len(encoded[:stop].decode(errors="replace")) - indent
-    return Where(code.co_filename, line, first, last, raw.strip() or None, _assigned_name(code, instruction))
+    target = None if derived else _assigned_name(code, instruction)
+    return Where(code.co_filename, line, first, last, raw.strip() or None, target)
 
 
 def _assigned_name(code: CodeType, instruction: int) -> str | None:
     """The variable that the result at `instruction` is stored in right away (``q = x + y`` gives ``q``)."""
     import dis
 
-    found = False
-    for step in dis.get_instructions(code):
-        if found:
-            if step.opname in ("CACHE", "NOP", "PRECALL"):
-                continue
-            if not step.opname.startswith("STORE_") or step.opname in ("STORE_SUBSCR", "STORE_ATTR", "STORE_SLICE"):
-                return None
-            name = step.argval[0] if isinstance(step.argval, tuple) else step.argval
-            return name if isinstance(name, str) and name.isidentifier() else None
-        found = step.offset == instruction
-    return None
+    after = next(
+        (step for step in dis.get_instructions(code) if step.offset > instruction and step.opname != "NOP"), None
+    )
+    if after is None or not after.opname.startswith("STORE_"):
+        return None
+    if after.opname in ("STORE_SUBSCR", "STORE_ATTR", "STORE_SLICE"):
+        return None
+    name = after.argval[0] if isinstance(after.argval, tuple) else after.argval
+    return name if isinstance(name, str) and name.isidentifier() else None
 
 
 def here() -> str:

@@ -15,11 +15,11 @@ import numpy as np
 
 from gatewise import gates, tree
 from gatewise.array import Array, require_differentiable, stop_gradient
-from gatewise.backward import Plan, plan, sweep
+from gatewise.backward import Plan, has_nan, plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.forward import push
-from gatewise.gates.conversion import INPUT
-from gatewise.graph import Leaf, Tracked, filled, plain
+from gatewise.gates.conversion import IDENTITY, INPUT
+from gatewise.graph import Leaf, Tracked, dtype_name, filled, is_complex, plain
 from gatewise.source import here
 
 
@@ -39,7 +39,7 @@ def track(value: Any, name: str | None = None) -> Array:
         if type(value) is complex:
             value = np.complex128(value)
     require_differentiable(value, "it")
-    return Array.of(Leaf(INPUT, value, name, source), value)
+    return Array.of(Leaf(INPUT if source is None else IDENTITY, value, name, source), value)
 
 
 def argument_name(f: Callable[..., Any], position: int) -> str:
@@ -82,7 +82,7 @@ class Run:
             try:
                 track(leaf)
             except DTypeError as error:
-                raise DTypeError(f"{_name(f)}, gradient with respect to {name}: {error}") from None
+                raise DTypeError(f"{_name(f)}, gradient with respect to {name}: {error.reason}") from None
         raise AssertionError("one of the leaves was refused")
 
     def route(self, outputs: Sequence[Any]) -> Plan:
@@ -138,18 +138,16 @@ def _scalar(output: Any, f: Any, what: str) -> Any:
     ):
         raise ShapeError(
             f"{what} needs a function that returns a single number; {_name(f)} returned {type(output).__name__}. "
-            f"If it returns (loss, extra), pass has_aux=True{here()}"
+            f"If it returns (loss, extra), pass has_aux=True"
         )
     if np.shape(output) != ():
         raise ShapeError(
             f"{what} needs a function that returns a single number; {_name(f)} returned shape {np.shape(output)}. "
-            f"Sum it, or use gw.jacobian for the gradient of every entry{here()}"
+            f"Sum it, or use gw.jacobian for the gradient of every entry"
         )
     if isinstance(output, Tracked):
         if "complex" in str(output.value.dtype):
-            raise DTypeError(
-                f"{what} needs a real number; {_name(f)} returned a complex one: take .real or abs(){here()}"
-            )
+            raise DTypeError(f"{what} needs a real number; {_name(f)} returned a complex one: take .real or abs()")
         require_differentiable(output.value, f"the result of {_name(f)}")
     return output
 
@@ -190,7 +188,7 @@ def value_and_grad(
             try:
                 output, aux = output
             except (TypeError, ValueError):
-                raise ShapeError(f"has_aux=True needs {_name(f)} to return a pair (loss, extra){here()}") from None
+                raise ShapeError(f"has_aux=True needs {_name(f)} to return a pair (loss, extra)") from None
         output = _scalar(output, f, "a gradient")
         route = run.route([output])
         one = filled(output.value, 1) if isinstance(output, Tracked) else 1.0
@@ -255,15 +253,15 @@ def _matching(given: Any, wanted: Sequence[Any], what: str, whose: str) -> list[
     """Leaves of `given`, checked to have the number and shapes of `wanted`, in the dtypes of `wanted`."""
     leaves, _ = tree.flatten(given)
     if len(leaves) != len(wanted):
-        raise ShapeError(f"{what} has {len(leaves)} arrays, {whose} has {len(wanted)}{here()}")
+        raise ShapeError(f"{what} has {len(leaves)} arrays, {whose} has {len(wanted)}")
     result = []
     for leaf, like in zip(leaves, wanted, strict=True):
         if np.shape(leaf) != tuple(getattr(like, "shape", ())):
             raise ShapeError(
-                f"{what} has shape {np.shape(leaf)}, {whose} has shape {tuple(getattr(like, 'shape', ()))}{here()}"
+                f"{what} has shape {np.shape(leaf)}, {whose} has shape {tuple(getattr(like, 'shape', ()))}"
             )
         if not hasattr(leaf, "dtype"):
-            leaf = np.asarray(leaf, float)[()]
+            leaf = np.asarray(leaf)[()]
         result.append(gates.astype(leaf, like.dtype) if hasattr(like, "dtype") else leaf)
     return result
 
@@ -294,8 +292,30 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     moved = []
     for output in outputs:
         tangent = known.get(output.node) if isinstance(output, Tracked) else None
-        moved.append(np.zeros_like(stop_gradient(output))[()] if tangent is None else tangent)
+        if tangent is None:
+            tangent = np.zeros_like(stop_gradient(output))[()]
+        elif has_nan(tangent):
+            tangent = _released(_transposed_pullback(run, route, output, directions), nested)
+        moved.append(tangent)
     return rebuild([_released(output, nested) for output in outputs]), rebuild(moved)
+
+
+def _transposed_pullback(run: Run, route: Plan, output: Array, directions: Sequence[Any]) -> Any:
+    """The tangent of `output` by transposing its backward sweep, which keeps zeros zero where the forward one cannot.
+
+    The pullback of an upstream gradient u is linear in u, so the gradient of <pullback(u), directions> with respect to
+    u is the tangent, whatever u is; entries that differ keep accidental zeros out of the pullback.
+    """
+    probe = 1 + 0.1 * np.cos(np.arange(output.size)).reshape(output.shape).astype(dtype_name(output.node.dtype))
+    upstream = track(probe[()])
+    recorded = Plan(route.nodes, route.leaves, route.oldest, nested=True)
+    pulled = sweep(recorded, [(output.node, upstream)], run.leaves, Array)
+    products = [gates.sum(p * t) for p, t in zip(pulled, directions, strict=True) if p is not None]
+    total = sum(products[1:], products[0])
+    leaf = upstream.node
+    assert isinstance(leaf, Leaf)
+    back = plan([total.node], [leaf])
+    return sweep(back, [(total.node, filled(total.value, 1))], [leaf], Array)[0]
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -325,6 +345,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 def _jacobian_rows(run: Run, output: Any) -> tuple[Any, ...]:
     """For one output array, the Jacobian with respect to every differentiated argument."""
     shape = tuple(np.shape(output))
+    if any(is_complex(node.dtype) for node in [*run.leaves, *([output.node] if isinstance(output, Tracked) else [])]):
+        raise DTypeError("a jacobian is of real functions of real arguments; for complex ones use gw.vjp or gw.jvp")
     route = run.route([output])
     dtype = output.node.dtype if isinstance(output, Tracked) else np.dtype(float)
     rows: list[list[Any]] = []

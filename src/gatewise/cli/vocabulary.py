@@ -88,7 +88,7 @@ FUNCTIONS: dict[str, Function] = {
         )
     },
     "ln": Function(gates.log),
-    "abs": Function(gates.abs_),
+    "abs": Function(gates.abs),
     "sigma": Function(gates.sigmoid),
     "σ": Function(gates.sigmoid),
     "arcsin": Function(gates.asin),

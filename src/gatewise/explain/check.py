@@ -8,7 +8,7 @@ decided differently at them), or it is smaller than the rounding noise of the fu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from gatewise import tree
 from gatewise.errors import DTypeError, InputError
 from gatewise.gate import Gate
 from gatewise.graph import Tracked
-from gatewise.recording import record
+from gatewise.recording import Recording, record
 from gatewise.source import here
 from gatewise.transforms import argument_name, grad, jvp
 
@@ -192,14 +192,14 @@ class _Point:
         ]
         kinds = [np.asarray(leaf).dtype.kind for leaf in self.leaves]
         if "c" in kinds:
-            raise DTypeError(f"check_grads takes real arguments: give real and imaginary parts separately{here()}")
+            raise DTypeError("check_grads takes real arguments: give real and imaginary parts separately")
         self.moving = [i for i, kind in enumerate(kinds) if kind == "f"]
         if not self.moving:
             raise DTypeError(
                 f"check_grads: none of {', '.join(self.names)} is floating, so there is no gradient to check; "
-                f"write 3.0 instead of 3{here()}"
+                f"write 3.0 instead of 3"
             )
-        self.start = [np.asarray(self.leaves[i], dtype=np.float64) for i in self.moving]
+        self.start = [np.array(self.leaves[i], dtype=np.float64) for i in self.moving]
         self.size = sum(array.size for array in self.start)
         value = f(*self.arguments(self.start))
         rng = np.random.default_rng(seed)
@@ -207,12 +207,13 @@ class _Point:
         self.weights = [rng.uniform(0.5, 1.5, shape) if shape else 1.0 for shape in shapes]
         self.gradient = grad(self.loss)
         self.analytic = self.gradient(self.start)
+        self.decides = any(True for _ in _decisions(self.recorded(self.start)))
 
     def arguments(self, moved: Sequence[Any]) -> Any:
         """The function's arguments with the floating ones replaced."""
         leaves = list(self.leaves)
         for position, value in zip(self.moving, moved, strict=True):
-            leaves[position] = value if isinstance(value, Tracked) else value[()]
+            leaves[position] = value if isinstance(value, Tracked) else value.copy()[()]
         return self.rebuild(leaves)
 
     def loss(self, moved: Sequence[Any]) -> Any:
@@ -278,31 +279,36 @@ class _Point:
         self, name: str, order: int, analytic: float, numerical: float, noise: float, ahead: Any, behind: Any
     ) -> Comparison:
         plain = Comparison(name, order, analytic, numerical, noise, None)
-        if plain.verdict == "happy":
-            return plain
-        return Comparison(name, order, analytic, numerical, noise, self.kink_between(ahead, behind))
+        if plain.verdict == "happy" and not self.decides:
+            return plain  # no kink to look for
+        return replace(plain, kink=self.kink_between(ahead, behind))
 
     def kink_between(self, ahead: Any, behind: Any) -> str | None:
         """Which gate decided differently at the two points, if any did."""
-        for (gate, where, one), (_, _, other) in zip(self.decisions(ahead), self.decisions(behind), strict=False):
+        front, back = (self.recorded(point) for point in (ahead, behind))
+        if [entry.gate for entry in front.entries] != [entry.gate for entry in back.entries]:
+            return "the function runs other gates on the two sides (a branch in Python)"
+        for (gate, where, one), (_, _, other) in zip(_decisions(front), _decisions(back), strict=True):
             if np.shape(one) != np.shape(other) or not np.array_equal(one, other):
                 place = f" at {where}" if where else ""
                 return f"{gate.name}{place} decides differently on the two sides"
         return None
 
-    def decisions(self, point: Sequence[Any]) -> Iterator[tuple[Gate, Any, Any]]:
-        """What each gate with kinks chose at a point."""
-        recording = record(lambda *moved: self.loss(moved), point)
-        for entry in recording.entries:
-            if entry.is_input:
-                continue
-            operands = [
-                constant if source is None else recording.entries[source].value
-                for source, constant in zip(entry.operands, entry.constants, strict=True)
-            ]
-            choice = entry.gate.decision(entry.value, *operands)
-            if choice is not None:
-                yield entry.gate, entry.where, choice
+    def recorded(self, point: Sequence[Any]) -> Recording:
+        """The circuit at a point."""
+        return record(lambda *moved: self.loss(moved), point)
+
+
+def _decisions(recording: Recording) -> Iterator[tuple[Gate, Any, Any]]:
+    """What each gate with kinks chose."""
+    for entry in recording.entries:
+        operands = [
+            constant if source is None else recording.entries[source].value
+            for source, constant in zip(entry.operands, entry.constants, strict=True)
+        ]
+        choice = None if entry.is_input else entry.gate.decision(entry.value, *operands)
+        if choice is not None:
+            yield entry.gate, entry.where, choice
 
 
 class _OtherShapeError(Exception):

@@ -73,7 +73,7 @@ from gatewise.gates.reduction import (
     sum,
 )
 from gatewise.gates.selection import (
-    abs_,
+    abs,
     bitwise_and,
     bitwise_invert,
     bitwise_or,
@@ -110,7 +110,7 @@ from gatewise.gates.trigonometric import (
 )
 
 __all__ = [
-    "abs_",
+    "abs",
     "acos",
     "add",
     "asin",

@@ -10,7 +10,7 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.gate import Elementwise, Kink, Operator, implements
-from gatewise.graph import apply
+from gatewise.graph import apply, arrayed
 from gatewise.samples import broadcast_samples, complexes, normal, sample, unary_samples
 
 
@@ -203,7 +203,7 @@ def negative(x: Any, /) -> Any:
 @implements(np.positive)
 def positive(x: Any, /) -> Any:
     """+x, which is x: nothing to compute, so no gate."""
-    return x
+    return arrayed(x)
 
 
 @implements(np.power)

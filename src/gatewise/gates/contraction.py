@@ -14,7 +14,7 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_axis, refuse
-from gatewise.graph import Spec, Tracked, apply, namespace
+from gatewise.graph import Spec, Tracked, apply, arrayed, namespace
 from gatewise.samples import sample
 
 
@@ -63,9 +63,11 @@ class Matmul(Contraction):
             raise ShapeError("a matrix product needs arrays with at least one axis; use * for numbers")
         inner = y.shape[0] if len(y.shape) == 1 else y.shape[-2]
         if x.shape[-1] != inner:
+            both = len(x.shape) > 1 and len(y.shape) > 1
             raise ShapeError(
                 f"the last axis of x ({x.shape[-1]}) must equal the {'only' if len(y.shape) == 1 else 'last but one'} "
-                f"axis of y ({inner}); transpose one of them (x.T) if they are the wrong way round"
+                f"axis of y ({inner})"
+                + ("; transpose one of them (x.T) if they are the wrong way round" if both else "")
             )
         batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
         rows = x.shape[-2:-1]
@@ -180,6 +182,7 @@ def dot(x: Any, y: Any, /) -> Any:
 @implements(np.tensordot)
 def tensordot(x: Any, y: Any, /, axes: Any = 2) -> Any:
     """Sum of products over the given axes of x and y; the other axes stay, x's first."""
+    x, y = arrayed(x), arrayed(y)
     if isinstance(axes, int):
         pairs = [(len(x.shape) - axes + i, i) for i in range(axes)]
     else:
@@ -208,7 +211,7 @@ def outer(x: Any, y: Any) -> Any:
 @implements(np.trace)
 def trace_of_matrix(x: Any) -> Any:
     """Sum of a matrix's diagonal."""
-    return apply(Einsum(("ii",), ""), x)
+    return apply(Einsum(("ii",), ""), arrayed(x))
 
 
 @implements(np.einsum)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewise import samples as draw
 from gatewise.gate import Elementwise, Gate, implements
-from gatewise.graph import Spec, apply, dtype_name
+from gatewise.graph import Spec, apply, arrayed, dtype_name
 from gatewise.samples import sample
 
 
@@ -97,11 +97,13 @@ class Conj(Elementwise):
         return conj(g)
 
 
-class Input(Gate):
-    """Where a circuit begins: a value given from outside"""
+class Identity(Gate):
+    """x, as an inner transform's own input"""
 
-    name = "input"
-    story = "collects: what arrives here is the gradient of the output with respect to this input"
+    name = "identity"
+    symbol = "="
+    story = "passes: the input receives the upstream gradient unchanged"
+    samples = (sample(draw.normal(3, 2)), sample(draw.normal()))
     linear = True
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -114,9 +116,23 @@ class Input(Gate):
         return specs[0]
 
 
+class Input(Gate):
+    """Where a circuit begins: a value given from outside"""
+
+    name = "input"
+    story = "collects: what arrives here is the gradient of the output with respect to this input"
+
+    def forward(self, xp: Any) -> Any:
+        raise NotImplementedError("an input is given its value, it computes none")
+
+    def infer(self, *specs: Spec) -> Spec:
+        raise NotImplementedError("an input is given its value, it computes none")
+
+
 REAL = Real()
 IMAG = Imag()
 CONJ = Conj()
+IDENTITY = Identity()
 INPUT = Input()
 
 
@@ -131,18 +147,21 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
 @implements(np.real)
 def real(x: Any, /) -> Any:
     """Real part; a real array is its own."""
+    x = arrayed(x)
     return apply(REAL, x) if _is_complex(x) else x
 
 
 @implements(np.imag)
 def imag(x: Any, /) -> Any:
     """Imaginary part; zeros for a real array."""
+    x = arrayed(x)
     return apply(IMAG, x) if _is_complex(x) else x * 0
 
 
 @implements(np.conjugate)
 def conj(x: Any, /) -> Any:
     """Complex conjugate; a real array is its own."""
+    x = arrayed(x)
     return apply(CONJ, x) if _is_complex(x) else x
 
 

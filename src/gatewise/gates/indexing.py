@@ -14,11 +14,10 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.errors import IndexingError
-from gatewise.gate import Gate, Movement, implements, refuse
+from gatewise.errors import IndexingError, ShapeError
+from gatewise.gate import Gate, Movement, broadcast_shapes, implements, refuse
 from gatewise.graph import Spec, Tracked, apply, dtype_name, namespace
 from gatewise.samples import sample
-from gatewise.source import here
 
 #: One item of an index: ("int", i), ("slice", start, stop, step), ("new",), ("dots",) or ("array",).
 Item = tuple[Any, ...]
@@ -56,7 +55,7 @@ def split_key(key: Any) -> tuple[Pattern, list[Any]]:
             if kind not in "iub":
                 raise IndexingError(
                     f"an array is indexed with integers, slices, booleans, None or ...; got {array.dtype} "
-                    f"{'array' if array.shape else array}{here()}"
+                    f"{'array' if array.shape else array}"
                 )
             pattern.append(_ARRAY)
             arrays.append(array)
@@ -241,8 +240,8 @@ class SetItem(_Indexing, Movement):
     def infer(self, *specs: Spec) -> Spec:
         x, value, *indices = specs
         target = GetItem(self.pattern).infer(x, *indices)
-        if not indices:
-            np.broadcast_shapes(target.shape, value.shape)
+        if target.shape != broadcast_shapes(target.shape, value.shape):
+            raise ShapeError(f"a value of shape {value.shape} cannot be written where shape {target.shape} is")
         return Spec(x.shape, x.dtype)
 
 
@@ -255,6 +254,8 @@ def getitem(x: Any, key: Any) -> Any:
 def setitem(x: Any, key: Any, value: Any) -> Any:
     """A new array: x with `value` written at `key`."""
     pattern, arrays = split_key(key)
+    if isinstance(value, Tracked) and np.dtype(dtype_name(x.dtype)).kind in "iub":
+        value = gates.astype(value, x.dtype)  # an integer array cuts what is written into it, and no gradient passes
     return apply(SetItem(pattern), x, value, *arrays)
 
 

@@ -15,7 +15,7 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes, normalize_axis, refuse
-from gatewise.graph import Spec, apply, plain
+from gatewise.graph import Spec, apply, arrayed
 from gatewise.samples import sample
 
 
@@ -227,6 +227,7 @@ class Pad(Movement):
 @implements(np.reshape)
 def reshape(x: Any, /, shape: Any = None, **others: Any) -> Any:
     """The same entries in the same order in `shape`; one length may be -1, to be worked out."""
+    x = arrayed(x)
     shape = others.pop("newshape", shape)
     if others.pop("order", "C") not in ("C", None):
         raise ShapeError("reshape: only row-major order (order='C') is supported; transpose first for another order")
@@ -242,12 +243,14 @@ def reshape(x: Any, /, shape: Any = None, **others: Any) -> Any:
 @implements(np.ravel)
 def ravel(x: Any, /, order: str = "C") -> Any:
     """All entries in a row."""
+    x = arrayed(x)
     return reshape(x, (-1,), order=order) if prod(x.shape) else reshape(x, (0,), order=order)
 
 
 @implements(np.permute_dims)
 def permute_dims(x: Any, /, axes: Any = None) -> Any:
     """Axes in the given order (None: reversed)."""
+    x = arrayed(x)
     ndim = len(x.shape)
     if axes is None:
         order = tuple(reversed(range(ndim)))
@@ -261,6 +264,7 @@ def permute_dims(x: Any, /, axes: Any = None) -> Any:
 @implements(np.swapaxes)
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
+    x = arrayed(x)
     ndim = len(x.shape)
     order = list(range(ndim))
     one, two = normalize_axis(axis1, ndim, "swapaxes"), normalize_axis(axis2, ndim, "swapaxes")
@@ -271,6 +275,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 @implements(np.moveaxis)
 def moveaxis(x: Any, source: Any, destination: Any, /) -> Any:
     """Axes moved to new places, the others keeping their order."""
+    x = arrayed(x)
     ndim = len(x.shape)
     one = [normalize_axis(a, ndim, "moveaxis") for a in (source if isinstance(source, tuple | list) else [source])]
     two = [
@@ -286,18 +291,21 @@ def moveaxis(x: Any, source: Any, destination: Any, /) -> Any:
 @implements(np.broadcast_to)
 def broadcast_to(x: Any, /, shape: Any) -> Any:
     """The entries repeated to `shape`; read-only in meaning."""
+    x = arrayed(x)
     return apply(Broadcast(tuple(shape) if isinstance(shape, tuple | list) else (shape,)), x)
 
 
 @implements(np.flip)
 def flip(x: Any, /, axis: Any = None) -> Any:
     """Entries in reverse order along `axis` (None: all axes)."""
+    x = arrayed(x)
     return apply(Flip(normalize_axes(axis, len(x.shape), "flip")), x)
 
 
 @implements(np.expand_dims)
 def expand_dims(x: Any, /, axis: Any) -> Any:
     """New axes of length 1 at `axis`."""
+    x = arrayed(x)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
     ndim = len(x.shape) + len(axes)
     places = normalize_axes(tuple(axes), ndim, "expand_dims")
@@ -308,6 +316,7 @@ def expand_dims(x: Any, /, axis: Any) -> Any:
 @implements(np.squeeze)
 def squeeze(x: Any, /, axis: Any = None) -> Any:
     """Axes of length 1 removed: those named, or all of them."""
+    x = arrayed(x)
     if axis is None:
         places: tuple[int, ...] = tuple(i for i, n in enumerate(x.shape) if n == 1)
     else:
@@ -324,7 +333,7 @@ def concat(arrays: Any, /, axis: Any = 0, **others: Any) -> Any:
     dtype = others.pop("dtype", None)
     others.pop("casting", None)
     refuse("concat", others)
-    parts = [array if hasattr(array, "shape") else np.asarray(plain(array)) for array in arrays]
+    parts = [arrayed(array) for array in arrays]
     if not parts:
         raise ShapeError("concat: needs at least one array")
     if axis is None:
@@ -342,23 +351,24 @@ def concat(arrays: Any, /, axis: Any = 0, **others: Any) -> Any:
 def stack(arrays: Any, /, axis: int = 0, **others: Any) -> Any:
     """Arrays of one shape laid side by side along a new axis."""
     refuse("stack", others)
-    parts = list(arrays)
+    parts = [arrayed(array) for array in arrays]
     if not parts:
         raise ShapeError("stack: needs at least one array")
-    return apply(Stack(normalize_axis(axis, len(np.shape(parts[0])) + 1, "stack")), *parts)
+    return apply(Stack(normalize_axis(axis, len(parts[0].shape) + 1, "stack")), *parts)
 
 
 @implements(np.vstack)
 def vstack(arrays: Any) -> Any:
     """Rows, or arrays, one below the other."""
-    return concat([reshape(a, (1, -1)) if len(np.shape(a)) < 2 else a for a in arrays], axis=0)
+    parts = [arrayed(array) for array in arrays]
+    return concat([reshape(part, (1, -1)) if len(part.shape) < 2 else part for part in parts], axis=0)
 
 
 @implements(np.hstack)
 def hstack(arrays: Any) -> Any:
     """Arrays side by side."""
-    parts = [reshape(a, (1,)) if len(np.shape(a)) == 0 else a for a in arrays]
-    return concat(parts, axis=0 if len(np.shape(parts[0])) == 1 else 1)
+    parts = [reshape(array, (1,)) if np.shape(array) == () else arrayed(array) for array in arrays]
+    return concat(parts, axis=0 if not parts or len(parts[0].shape) == 1 else 1)
 
 
 @implements(np.pad)
@@ -368,6 +378,7 @@ def pad(x: Any, /, pad_width: Any, *mode_and_fill: Any, mode: str = "constant", 
     `pad_width` is as NumPy has it: one number, one pair for all axes, or a pair per axis. The fill may also be given
     as the third argument.
     """
+    x = arrayed(x)
     if mode_and_fill and isinstance(mode_and_fill[0], str):
         mode = mode_and_fill[0]
     elif mode_and_fill:

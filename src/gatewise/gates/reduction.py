@@ -1,4 +1,4 @@
-"""Gates that fold an axis: sum, mean, prod, max, min, logsumexp, and var and std made of them."""
+"""Gates that fold an axis: sum, mean, prod, max, min, logsumexp."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.gate import Kink, Reduction, implements, normalize_axes, refuse
-from gatewise.graph import apply, plain
+from gatewise.graph import apply, arrayed
 from gatewise.samples import Sample, sample
-
 
 _NUMPY_SUM: Any = np.add.reduce  # what np.sum comes to after its detours
 
@@ -223,8 +222,7 @@ def _reduce(gate: type[Reduction], x: Any, axis: Any, keepdims: Any, others: dic
         refuse(gate.name, others)
         if dtype is not None:
             x = gates.astype(x, dtype)
-    if not hasattr(x, "shape"):
-        x = np.asarray(plain(x))
+    x = arrayed(x)
     axes = normalize_axes(axis, len(x.shape), gate.name)
     return apply(gate(axes, keepdims is not np._NoValue and bool(keepdims)), x)
 

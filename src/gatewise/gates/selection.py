@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
+from gatewise.errors import ShapeError
 from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
-from gatewise.graph import apply, dtype_name
+from gatewise.graph import apply, dtype_name, is_complex
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
 
@@ -113,7 +115,8 @@ class Where(Elementwise):
     )
 
     def forward(self, xp: Any, condition: Any, x: Any, y: Any) -> Any:
-        return xp.where(condition, x, y)
+        out = xp.where(condition, x, y)
+        return out[()] if xp is np else out
 
     def local_x(self, g: Any, condition: Any) -> Any:
         return gates.where(condition, g, 0.0)
@@ -136,9 +139,11 @@ class Abs(Elementwise):
     holomorphic = False
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return abs(x)
+        return builtins.abs(x)
 
-    def local_x(self, g: Any, x: Any) -> Any:
+    def local_x(self, g: Any, x: Any, out: Any) -> Any:
+        if is_complex(x.dtype):  # the direction x / |x| turns with x, so it must stay differentiable
+            return g * (x / gates.where(out == 0, 1.0, out))
         return g * sign(x)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
@@ -345,13 +350,20 @@ def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
 
 
 @implements(np.where)
-def where(condition: Any, x: Any, y: Any, /) -> Any:
-    """x where `condition` holds, else y; the branch not taken receives a gradient of exactly zero."""
-    return apply(WHERE, condition, x, y)
+def where(condition: Any, *branches: Any) -> Any:
+    """x where `condition` holds, else y; the branch not taken receives a gradient of exactly zero.
+
+    With the condition alone the indices where it holds, as ``np.where`` has it.
+    """
+    if not branches:
+        return np.nonzero(condition)
+    if len(branches) != 2:
+        raise ShapeError("where: give both branches, where(condition, x, y), or none")
+    return apply(WHERE, condition, *branches)
 
 
 @implements(np.abs, np.fabs)
-def abs_(x: Any, /) -> Any:
+def abs(x: Any, /) -> Any:
     """Distance from zero."""
     return apply(ABS, x)
 
