@@ -286,8 +286,10 @@ class _Point:
     def kink_between(self, ahead: Any, behind: Any) -> str | None:
         """Which gate decided differently at the two points, if any did."""
         front, back = (self.recorded(point) for point in (ahead, behind))
-        if [entry.gate for entry in front.entries] != [entry.gate for entry in back.entries]:
-            return "the function runs other gates on the two sides (a branch in Python)"
+        ours, theirs = ([entry.gate.name for entry in side.entries] for side in (front, back))
+        if ours != theirs:
+            only = sorted(set(ours) ^ set(theirs)) or ["another number of gates"]
+            return f"a branch in Python runs other gates on the two sides ({', '.join(only)})"
         for (gate, where, one), (_, _, other) in zip(_decisions(front), _decisions(back), strict=True):
             if np.shape(one) != np.shape(other) or not np.array_equal(one, other):
                 place = f" at {where}" if where else ""

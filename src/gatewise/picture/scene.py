@@ -43,6 +43,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from gatewise.picture.quantity import Quantity, Statistics, quantity_of
@@ -248,6 +249,12 @@ def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST) -> Scene:
     return Scene(tuple(nodes), tuple(edges), len(entries))
 
 
+def _shared_name(file: str) -> str:
+    """A file's name as a picture shows it: below the working directory, or bare. Pictures travel, paths do not."""
+    path = Path(file)
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
+
+
 def _node_of(entry: Entry) -> SceneNode:
     gate = entry.gate
     leaf = not entry.operands
@@ -263,7 +270,9 @@ def _node_of(entry: Entry) -> SceneNode:
         story="" if leaf else gate.story,
         value=quantity_of(entry.value),
         gradient=quantity_of(entry.gradient),
-        source=None if where is None else Source(str(where.file), int(where.line), (where.text or "").strip()),
+        source=None
+        if where is None
+        else Source(_shared_name(str(where.file)), int(where.line), (where.text or "").strip()),
     )
 
 

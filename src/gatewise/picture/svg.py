@@ -317,7 +317,7 @@ def _thumbnail(kind: str, quantity: Quantity, x: float, y: float) -> Iterator[st
     for number, row in enumerate(quantity.thumbnail):
         for column, cell in enumerate(row):
             cell_x, cell_y = left + column * CELL, y + 2 + number * tall
-            yield _rectangle(cell_x, cell_y, CELL, tall, f'fill="{_heat(cell, largest)}"')
+            yield _rectangle(cell_x, cell_y, CELL, tall, f'fill="{_heat(cell, largest)}" shape-rendering="crispEdges"')
             if not math.isfinite(cell):
                 cross = f"M{cell_x:.1f} {cell_y:.1f}l{CELL} {tall:.1f}m0 -{tall:.1f}l-{CELL} {tall:.1f}"
                 yield f'<path d="{cross}" stroke="#ffd43b"/>'
