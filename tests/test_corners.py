@@ -30,14 +30,6 @@ def where_log(x):
     return np.where(x > 0, np.log(x), 0.0)
 
 
-def norm(x):
-    return np.sqrt(np.sum(x * x))
-
-
-def deviation(x):
-    return np.sqrt(np.mean((x - np.mean(x)) ** 2))
-
-
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -46,8 +38,6 @@ def sigmoid(x):
 CORNERS = [
     ("where log", where_log, [0.0], [0.0]),
     ("where log in an array", lambda x: np.sum(where_log(x)), [[0.0, -1.0, 2.0]], [[0.0, 0.0, 0.5]]),
-    ("norm by formula", norm, [[0.0, 0.0]], [[0.0, 0.0]]),
-    ("standard deviation by formula", deviation, [[1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0]]),
     ("abs", abs, [0.0], [0.0]),
     ("absolute", np.absolute, [0.0], [0.0]),
     ("relu", gw.relu, [0.0], [0.0]),

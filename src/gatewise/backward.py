@@ -48,7 +48,8 @@ def plan(outputs: Sequence[Node], leaves: Sequence[Leaf] | None = None) -> Plan:
     found = []
     stack = []
     for leaf in leaves or ():
-        nested = nested or any(source.leaf for source in leaf.inputs if source is not None)
+        if leaf.inputs and leaf.inputs[0] is not None and leaf.inputs[0].leaf:
+            nested = True
     for node in outputs:
         if node.leaf >= oldest:
             stack.append(node)
@@ -97,9 +98,11 @@ def sweep(
     try:
         with np.errstate(all="ignore"):
             gradients = _sweep(route, seeds, leaves, wrap, watch, strong=watch is not None)
-            if watch is None and any(has_nan(gradient) for gradient in gradients):
-                # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
-                gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
+            for gradient in gradients:
+                if watch is None and has_nan(gradient):
+                    # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
+                    gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
+                    break
     finally:
         origin.set(before)
     return _own(gradients, [seed for _, seed in seeds])
@@ -138,9 +141,12 @@ def _sweep(
             wire += 1
             if source is None or rule is None or source.leaf < oldest:
                 continue
-            gradient = rule(gate, upstream, *saved)
-            if gradient is None:
-                continue
+            if strong and is_zero(upstream):
+                gradient = zeros(source, upstream)  # nothing flows on, whatever the local gradients are
+            else:
+                gradient = rule(gate, upstream, *saved)
+                if gradient is None:
+                    continue
             if mirrored:
                 gradient = gates.conj(gradient)
             if strong:
@@ -205,8 +211,23 @@ def _own(gradients: list[Any], seeds: list[Any]) -> list[Any]:
     return gradients
 
 
+def zeros(source: Node, like: Any) -> Any:
+    """Zeros of the shape and dtype of a wire, of the array library of `like`."""
+    xp = namespace((like.value if isinstance(like, Tracked) else like,))
+    made = xp.zeros(source.shape, dtype=source.dtype)
+    return made[()] if xp is np else made
+
+
+def is_zero(gradient: Any) -> bool:
+    """Whether every entry is zero."""
+    value = gradient.value if isinstance(gradient, Tracked) else gradient
+    return not bool(namespace((value,)).any(value != 0))
+
+
 def has_nan(gradient: Any) -> bool:
     """Whether any entry is NaN, in one pass without a temporary array."""
+    if type(gradient) is np.float64:
+        return bool(gradient != gradient)
     value = gradient.value if isinstance(gradient, Tracked) else gradient
     if value is None:
         return False

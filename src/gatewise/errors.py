@@ -19,12 +19,12 @@ class InputError(GatewiseError, ValueError):
 class CodeError(GatewiseError):
     """Base class of errors in the user's code: the message ends with the file, the line and its text.
 
-    `reason` is the message without the place, for whoever wraps one error in another.
+    `reason` is the message without the place, for whoever wraps one error in another; `place` replaces the line found.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, place: str | None = None) -> None:
         self.reason = reason
-        super().__init__(reason + here())
+        super().__init__(reason + (here() if place is None else place))
 
 
 class ShapeError(CodeError, ValueError):

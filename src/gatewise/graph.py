@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _next_order = count(1).__next__
 _getframe = sys._getframe
 
+#: Constant arrays of up to this many bytes are copied into the circuit, larger ones are referenced.
+COPIED_AT_MOST = 1 << 16
+
 PYTHON_NUMBERS = frozenset({bool, int, float, complex})
 
 #: Types that NumPy computes with as they are.
@@ -198,6 +201,16 @@ def plain(value: Any) -> Any:
     raise DTypeError(f"gates compute with numbers and arrays; got {type(value).__name__}: {value!r:.60}")
 
 
+def captured(value: Any) -> Any:
+    """A constant operand as the circuit keeps it: small arrays are copied, so that they may be changed afterwards.
+
+    Larger ones are kept by reference, since a copy would double the memory of a data set that is used once.
+    """
+    if type(value) is np.ndarray:
+        return value.copy() if value.nbytes <= COPIED_AT_MOST and value.flags.writeable else value
+    return value if type(value) in NUMPY_TYPES else plain(value)
+
+
 def arrayed(value: Any) -> Any:
     """`value` with a shape: lists and numbers become arrays."""
     return value if hasattr(value, "shape") else np.asarray(plain(value))
@@ -279,7 +292,7 @@ def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
             if node.leaf > leaf:
                 leaf = node.leaf
         else:
-            value = operand if type(operand) in NUMPY_TYPES else plain(operand)
+            value = captured(operand)
             inputs.append(None)
             values.append(value)
             constants.append(value)
@@ -310,7 +323,7 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
             if second.leaf > leaf:
                 leaf = second.leaf
         else:
-            y = other if type(other) in NUMPY_TYPES else plain(other)
+            y = captured(other)
             save = save_one
             if reflected:
                 x, y = y, x

@@ -310,8 +310,12 @@ def _transposed_pullback(run: Run, route: Plan, output: Array, directions: Seque
     upstream = track(probe[()])
     recorded = Plan(route.nodes, route.leaves, route.oldest, nested=True)
     pulled = sweep(recorded, [(output.node, upstream)], run.leaves, Array)
-    products = [gates.sum(p * t) for p, t in zip(pulled, directions, strict=True) if p is not None]
-    total = sum(products[1:], products[0])
+    total = 0.0
+    for gradient, direction in zip(pulled, directions, strict=True):
+        if gradient is not None:
+            total = total + gates.sum(gradient * direction)
+    if not isinstance(total, Tracked):  # every gradient is zero, whatever the upstream gradient
+        return filled(output.value, 0)
     leaf = upstream.node
     assert isinstance(leaf, Leaf)
     back = plan([total.node], [leaf])

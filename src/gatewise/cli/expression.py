@@ -20,7 +20,7 @@ import numpy as np
 from gatewise import gates
 from gatewise.cli.vocabulary import CONSTANTS, FUNCTIONS, INSTEAD, OPERATORS, Function
 from gatewise.cli.wording import marked, suggestion
-from gatewise.errors import GatewiseError, InputError
+from gatewise.errors import CodeError, InputError
 from gatewise.graph import Tracked
 from gatewise.source import Where, origin
 
@@ -101,8 +101,10 @@ def _run(step: Step, operands: list[Any]) -> Any:
     try:
         with np.errstate(all="ignore"):  # nan and inf are results like others
             return step.function.apply(*operands, **step.settings)
-    except GatewiseError as error:
-        raise type(error)(_at(step.where, str(error).partition("\n  at ")[0])) from None
+    except CodeError as error:
+        raise type(error)(_at(step.where, error.reason), place="") from None
+    except InputError as error:
+        raise InputError(_at(step.where, str(error))) from None
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise InputError(_at(step.where, str(error) or type(error).__name__)) from None
     finally:

