@@ -13,6 +13,21 @@ from gatewise.gate import Elementwise, Kink, Operator, implements
 from gatewise.graph import apply, arrayed
 from gatewise.samples import broadcast_samples, complexes, normal, sample, unary_samples
 
+__all__ = [
+    "add",
+    "divide",
+    "float_power",
+    "floor_divide",
+    "multiply",
+    "negative",
+    "positive",
+    "pow",
+    "reciprocal",
+    "remainder",
+    "square",
+    "subtract",
+]
+
 
 class Add(Operator):
     """x + y"""

@@ -17,6 +17,15 @@ from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_a
 from gatewise.graph import Spec, Tracked, apply, arrayed, namespace
 from gatewise.samples import sample
 
+__all__ = [
+    "dot",
+    "einsum",
+    "matmul",
+    "outer",
+    "tensordot",
+    "trace_of_matrix",
+]
+
 #: With at most so many columns and at least so many rows, a product x.T @ g is computed as (g.T @ x).T.
 SKINNY, TALL = 32, 512
 

@@ -12,6 +12,13 @@ from gatewise.gate import Elementwise, Gate, implements
 from gatewise.graph import Spec, apply, arrayed, dtype_name
 from gatewise.samples import sample
 
+__all__ = [
+    "astype",
+    "conj",
+    "imag",
+    "real",
+]
+
 
 @dataclass(frozen=True)
 class AsType(Elementwise):

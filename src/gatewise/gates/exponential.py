@@ -12,6 +12,18 @@ from gatewise.gate import Elementwise, Kink, implements
 from gatewise.graph import apply
 from gatewise.samples import sample, unary_samples
 
+__all__ = [
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "relu",
+    "sigmoid",
+    "sqrt",
+]
+
 
 class Exp(Elementwise):
     """e ** x"""

@@ -19,6 +19,12 @@ from gatewise.gate import Gate, Movement, broadcast_shapes, implements, refuse
 from gatewise.graph import Spec, Tracked, apply, dtype_name, namespace
 from gatewise.samples import sample
 
+__all__ = [
+    "getitem",
+    "setitem",
+    "take",
+]
+
 #: One item of an index: ("int", i), ("slice", start, stop, step), ("new",), ("dots",) or ("array",).
 Item = tuple[Any, ...]
 Pattern = tuple[Item, ...]

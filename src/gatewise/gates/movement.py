@@ -18,6 +18,23 @@ from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes
 from gatewise.graph import Spec, apply, arrayed
 from gatewise.samples import sample
 
+__all__ = [
+    "broadcast_to",
+    "concat",
+    "expand_dims",
+    "flip",
+    "hstack",
+    "moveaxis",
+    "pad",
+    "permute_dims",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "vstack",
+]
+
 
 @dataclass(frozen=True)
 class Reshape(Movement):

@@ -12,6 +12,15 @@ from gatewise.gate import Kink, Reduction, implements, normalize_axes, refuse
 from gatewise.graph import apply, arrayed
 from gatewise.samples import Sample, sample
 
+__all__ = [
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "sum",
+]
+
 _NUMPY_SUM: Any = np.add.reduce  # what np.sum comes to after its detours
 
 

@@ -15,6 +15,31 @@ from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
 from gatewise.graph import apply, dtype_name, is_complex
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
+__all__ = [
+    "abs",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_or",
+    "bitwise_xor",
+    "ceil",
+    "clip",
+    "equal",
+    "floor",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "maximum",
+    "minimum",
+    "not_equal",
+    "round",
+    "sign",
+    "where",
+]
+
 
 class Maximum(Elementwise):
     """The larger of x and y"""

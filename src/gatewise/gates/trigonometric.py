@@ -12,6 +12,19 @@ from gatewise.gate import Elementwise, Kink, implements
 from gatewise.graph import apply
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
+__all__ = [
+    "acos",
+    "asin",
+    "atan",
+    "atan2",
+    "cos",
+    "cosh",
+    "sin",
+    "sinh",
+    "tan",
+    "tanh",
+]
+
 
 class Sin(Elementwise):
     """Sine"""
