@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gatewise.picture.scene import Scene, SceneEdge, SceneNode
+from gatewise.source import Where
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Entry:
     gradient: object = None
     parts: tuple[object, ...] = ()
     local: tuple[object, ...] = ()
-    where: SimpleNamespace | None = None
+    where: Where | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,7 +49,7 @@ def gate(
         operand_names=("x", "y", "z")[: len(operands)],
         value=value,
         gradient=gradient,
-        where=SimpleNamespace(file="notes.py", line=3, text="f = (x + y) * z"),
+        where=Where("notes.py", 3, text="f = (x + y) * z"),
     )
     return replace(entry, **more)
 

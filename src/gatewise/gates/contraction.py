@@ -64,7 +64,7 @@ class Matmul(Contraction):
     def local_y(self, g: Any, x: Any, y_shape: Any) -> Any:
         if type(g) is np.ndarray and g.ndim == 2 == len(x.shape) and g.shape[1] <= SKINNY and g.shape[0] >= TALL:
             # The transposed product: BLAS then streams x as it lies in memory, up to a third faster for few columns.
-            return np.ascontiguousarray((g.T @ x).T)
+            return (g.T @ x).T
         if len(y_shape) > 1:
             columns = g[..., None, :] if len(x.shape) == 1 else g
             return _transposed(x[None, :] if len(x.shape) == 1 else x) @ columns

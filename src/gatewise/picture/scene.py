@@ -19,7 +19,8 @@ One object. JSON has no NaN and no infinities, so these three floats are the str
             "gate": "add",            the gate's name; "" for inputs, results, and constants that are no entry
             "story": "distributes: ...",
             "value": QUANTITY | null, "gradient": QUANTITY | null,
-            "source": {"file": "neuron.py", "line": 12, "text": "q = x + y"} | null}
+            "source": {"file": "neuron.py", "line": 12, "text": "q = x + y",
+                       "expression": "x + y"} | null}
 
     EDGE = {"source": 0, "target": 3, identifiers
             "slot": 0,                which input wire of the target, counted as the gate counts them
@@ -66,6 +67,7 @@ class Source:
     file: str
     line: int
     text: str
+    expression: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ def _node_of(entry: Entry) -> SceneNode:
         gradient=quantity_of(entry.gradient),
         source=None
         if where is None
-        else Source(_shared_name(str(where.file)), int(where.line), (where.text or "").strip()),
+        else Source(_shared_name(str(where.file)), int(where.line), (where.text or "").strip(), where.expression or ""),
     )
 
 

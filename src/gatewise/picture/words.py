@@ -114,7 +114,8 @@ def chain_rule(scene: Scene, edge: SceneEdge) -> str:
 def wire_name(scene: Scene, edge: SceneEdge) -> str:
     """The variable on the wire where it has a name, else the gate's own name for the wire."""
     source = scene.node(edge.source)
-    return source.name or (source.label if source.kind == "input" else "") or edge.wire or f"input {edge.slot}"
+    written = source.source.expression if source.source else ""
+    return source.name or (source.label if source.kind == "input" else written) or edge.wire or f"input {edge.slot}"
 
 
 def heading(node: SceneNode) -> str:

@@ -56,7 +56,8 @@
 
   const name = (edge) => {
     const source = nodes.get(edge.source);
-    return source.name || (source.kind === "input" ? source.label : "") || edge.wire || `input ${edge.slot}`;
+    const written = source.source ? source.source.expression : "";
+    return source.name || (source.kind === "input" ? source.label : written) || edge.wire || `input ${edge.slot}`;
   };
 
   const rule = (edge, node) => {
