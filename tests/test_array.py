@@ -557,7 +557,7 @@ def test_backward_from_several_entries_needs_an_upstream_gradient():
     x = gw.variable(X)
     with pytest.raises(gw.ShapeError, match=r"this value has shape \(3,\)\. Sum it, or give"):
         (x * 2).backward()
-    with pytest.raises(gw.ShapeError, match=r"upstream has shape \(2,\), the value has shape \(3,\)"):
+    with pytest.raises(gw.ShapeError, match=r"upstream gradient has shape \(2,\), the value has shape \(3,\)"):
         (x * 2).backward(np.ones(2))
     (x * 2).backward(np.array([1.0, 0.0, 3.0]))
     np.testing.assert_array_equal(x.grad, [2.0, 0.0, 6.0])

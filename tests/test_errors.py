@@ -72,7 +72,7 @@ MISTAKES = {
     "dates": (lambda x: x + np.datetime64("2020-01-01"), gw.DTypeError, ["datetime64"]),
     "float": (lambda x: float(x[0]), gw.TracedValueError, ["float(x)", "gw.stop_gradient"]),
     "unsupported function": (lambda x: np.cumsum(x), gw.UnsupportedError, ["np.cumsum", "nearest", "np.sum"]),
-    "misspelt neighbour": (lambda x: np.fmax(x, 1.0), gw.UnsupportedError, ["np.fmax", "nearest"]),
+    "misspelt neighbour": (lambda x: np.polyfit(x, x, 1), gw.UnsupportedError, ["np.polyfit", "nearest"]),
     "ufunc method": (lambda x: np.add.reduce(x), gw.UnsupportedError, ["np.add.reduce"]),
     "out of a ufunc": (lambda x: np.exp(x, out=np.zeros(3)), gw.UnsupportedError, ["np.exp", "out="]),
     "where of a ufunc": (lambda x: np.exp(x, where=np.ones(3) > 0), gw.UnsupportedError, ["np.exp", "where="]),

@@ -31,7 +31,19 @@ from gatewise.gates.selection import (
     OR,
     XOR,
 )
-from gatewise.graph import Leaf, Tracked, filled, is_complex, operator_method, plain
+from gatewise.gates.special import of_scipy
+from gatewise.graph import (
+    Leaf,
+    Tracked,
+    carrier_of,
+    dtype_name,
+    filled,
+    is_complex,
+    namespace,
+    operator_method,
+    plain,
+    surfaced,
+)
 from gatewise.source import outside
 
 
@@ -231,6 +243,11 @@ class Array(Tracked):
         return int(self.value)
 
     def __index__(self) -> int:
+        if not hasattr(self.value, "__index__") or np.dtype(dtype_name(self.dtype)).kind not in "iub":
+            raise DTypeError(
+                f"an index or a length is a whole number, and this traced value is {dtype_name(self.dtype)}: "
+                "use int(x.item()) to take the number out on purpose"
+            )
         return int(self.value.__index__())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -243,6 +260,14 @@ class Array(Tracked):
             f"{how} would take a traced value out of the circuit, and its gradient would be lost silently. "
             f"To keep the gradient, keep the Array (write into gw or np.zeros_like(x) arrays, use np.stack for lists); "
             f"to take the number out on purpose, use x.value, x.item() or gw.stop_gradient(x)"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"a traced Array has no attribute {name!r}; what it has is in docs/gates.md. To work on the plain value, "
+            f"without gradient, use x.value"
         )
 
     def item(self) -> Any:
@@ -292,8 +317,8 @@ class Array(Tracked):
                     f"gradient that arrives at it: y.backward(upstream)"
                 )
             upstream = filled(self.value, 1)
-        elif np.shape(upstream) != self.shape:
-            raise ShapeError(f"backward: upstream has shape {np.shape(upstream)}, the value has shape {self.shape}")
+        else:
+            upstream = seed(upstream, self.value, "the upstream gradient")
         route = plan([self.node])
         gradients = sweep(route, [(self.node, upstream)], route.leaves, type(self))
         for leaf, gradient in zip(route.leaves, gradients, strict=True):
@@ -323,7 +348,7 @@ class Array(Tracked):
     # ------------------------------------------------------------------------------------------------ NumPy protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        function = NUMPY_FUNCTIONS.get(ufunc) if method == "__call__" else None
+        function = (NUMPY_FUNCTIONS.get(ufunc) or of_scipy(ufunc)) if method == "__call__" else None
         if function is not None and not options:
             return function(*inputs)
         if function is not None:
@@ -338,7 +363,8 @@ class Array(Tracked):
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if name in _VALUES_ONLY and not options:
             return getattr(np, name)(*[x.value if isinstance(x, Tracked) else x for x in inputs])
-        raise UnsupportedError(f"np.{name} has no gradient rule here{_nearest(name)}")
+        family = "np." if hasattr(np, ufunc.__name__) else "the ufunc "
+        raise UnsupportedError(f"{family}{name} has no gradient rule here{_nearest(name)}")
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         ours = NUMPY_FUNCTIONS.get(function)
@@ -435,6 +461,57 @@ class Array(Tracked):
         """Index of the smallest entry; an integer, so it carries no gradient."""
         return self.value.argmin(axis)
 
+    def argsort(self, axis: Any = -1, **options: Any) -> Any:
+        """Indices that would sort; integers, so they carry no gradient."""
+        return gates.argsort(self, axis, **options)
+
+    def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:
+        """Indices that would partition; integers, so they carry no gradient."""
+        return gates.argpartition(self, kth, axis, **options)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
+        """Where `v` would go in this sorted array; integers, so they carry no gradient."""
+        return gates.searchsorted(self, v, side, sorter)
+
+    def nonzero(self) -> Any:
+        """Indices of the entries that are not zero, per axis."""
+        return self.value.nonzero()
+
+    def var(self, axis: Any = None, *others: Any, **options: Any) -> Any:
+        """Mean squared distance from the mean over `axis`."""
+        return gates.var(self, axis, *others, **options)
+
+    def std(self, axis: Any = None, *others: Any, **options: Any) -> Any:
+        """Root of the mean squared distance from the mean over `axis`."""
+        return gates.std(self, axis, *others, **options)
+
+    def cumsum(self, axis: Any = None, *others: Any, **options: Any) -> Any:
+        """Running sum along `axis`."""
+        return gates.cumsum(self, axis, *others, **options)
+
+    def cumprod(self, axis: Any = None, *others: Any, **options: Any) -> Any:
+        """Running product along `axis`."""
+        return gates.cumprod(self, axis, *others, **options)
+
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """The slices along `axis` for which `condition` holds."""
+        return gates.compress(condition, self, axis)
+
+    def choose(self, choices: Any, *others: Any, **options: Any) -> Any:
+        """For each of these integers the entry of the choice of that number."""
+        return gates.choose(self, choices, *others, **options)
+
+    def sort(self, axis: int = -1, **options: Any) -> None:
+        """Sort along `axis` in place, as NumPy's method does: this name now stands for the sorted array."""
+        self._rebind(gates.sort(self, axis, **options))
+
+    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:
+        """Partition along `axis` in place, as NumPy's method does: this name now stands for the result."""
+        self._rebind(gates.partition(self, kth, axis, **options))
+
+    def _rebind(self, result: Any) -> None:
+        self.node, self.value = result.node, result.value
+
 
 def variable(value: Any, name: str | None = None) -> Array:
     """A leaf that wants a gradient: the start of a circuit built step by step.
@@ -461,6 +538,18 @@ def variable(value: Any, name: str | None = None) -> Array:
     return Array.of(Leaf(INPUT, array, name, place=outside(sys._getframe(1))), array)
 
 
+def seed(upstream: Any, value: Any, what: str) -> Any:
+    """An upstream gradient as the sweep takes it: an array of the shape and dtype of `value`.
+
+    Raises:
+        ShapeError: It has another shape.
+    """
+    array = upstream if hasattr(upstream, "shape") else np.asarray(plain(upstream))[()]
+    if tuple(array.shape) != tuple(value.shape):
+        raise ShapeError(f"{what} has shape {tuple(array.shape)}, the value has shape {tuple(value.shape)}")
+    return gates.astype(array, value.dtype)
+
+
 def constant(value: Any) -> Array:
     """An Array that wants no gradient, but into which traced values can be written."""
     return Array.of(Leaf(INPUT, value, wanted=False), value)
@@ -474,7 +563,9 @@ def stop_gradient(x: Any) -> Any:
         >>> float(gw.grad(lambda x: x * gw.stop_gradient(x))(3.0))
         3.0
     """
-    return x.value if isinstance(x, Tracked) else x
+    if not isinstance(x, Tracked):
+        return x
+    return x.value.copy() if type(x.value) is np.ndarray else surfaced(x.value)  # yours to write into
 
 
 _FLOATING = frozenset("fc")
@@ -498,6 +589,7 @@ _VALUES_ONLY = frozenset(
     [
         "argmax",
         "argmin",
+        "argpartition",
         "argsort",
         "argwhere",
         "nonzero",
@@ -522,16 +614,36 @@ _VALUES_ONLY = frozenset(
         "array2string",
         "iscomplexobj",
         "isrealobj",
+        "lexsort",
         "may_share_memory",
         "shares_memory",
         "can_cast",
+        "gcd",
+        "lcm",
+        "left_shift",
+        "right_shift",
+        "bitwise_count",
+        "spacing",
+        "isreal",
+        "iscomplex",
+        "isposinf",
+        "isneginf",
+        "digitize",
     ]
 )
 
 
 def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     """zeros_like and its kin give Arrays, so that traced values can be written into them."""
-    return lambda *args, **kwargs: constant(function(*_values(args), **_values(kwargs)))
+
+    def like(x: Any, *args: Any, **kwargs: Any) -> Any:
+        value = x.value if isinstance(x, Tracked) else x
+        if isinstance(value, np.ndarray | np.generic):
+            return constant(function(value, *_values(args), **_values(kwargs)))
+        made = getattr(namespace((value,)), function.__name__)(value, *args, **kwargs)
+        return carrier_of(made, Array).of(Leaf(INPUT, made, wanted=False), made)
+
+    return like
 
 
 for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):

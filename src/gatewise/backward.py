@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gatewise import gates
-from gatewise.graph import Leaf, Node, Tracked, is_complex, namespace
+from gatewise.graph import Leaf, Node, Tracked, carrier_of, is_complex, namespace, untracked
 from gatewise.source import origin
 
 FLOAT64, FLOAT32 = np.dtype("float64"), np.dtype("float32")
@@ -132,8 +132,11 @@ def _sweep(
             origin.set((node.code, place if place < 0 else ~place))
             saved = tracked(node, wrap)
         shape, dtype = node.shape, node.dtype
+        if strong:
+            saved = gate.cleaned(upstream, saved)
         mirrored = not (dtype is FLOAT64 or dtype is FLOAT32) and is_complex(dtype) and gate.holomorphic
-        exact = gate.elementwise and not strong  # then a gradient fits its wire unless shape or dtype differ
+        # Then a gradient fits its wire unless shape or dtype differ; a constant may have widened it.
+        exact = gate.elementwise and node.constants is None and not strong
         if mirrored:
             upstream = gates.conj(upstream)
         wire = -1
@@ -141,18 +144,13 @@ def _sweep(
             wire += 1
             if source is None or rule is None or source.leaf < oldest:
                 continue
-            if strong and is_zero(upstream):
-                gradient = zeros(source, upstream)  # nothing flows on, whatever the local gradients are
-            else:
-                gradient = rule(gate, upstream, *saved)
-                if gradient is None:
-                    continue
+            gradient = rule(gate, upstream, *saved)
+            if gradient is None:
+                continue
             if mirrored:
                 gradient = gates.conj(gradient)
             if strong:
-                value = upstream.value if isinstance(upstream, Tracked) else upstream
-                zero = gate.silent(value, gradient.shape)
-                gradient = gradient if zero is None else gates.where(zero, 0.0, gradient)
+                gradient = quieted(gate, upstream, gradient)
             if not exact or source.dtype is not dtype or not (source.shape is shape or source.shape == shape):
                 gradient = fit(gradient, source)
             if watch is not None:
@@ -185,12 +183,12 @@ def tracked(node: Node, wrap: type[Tracked]) -> tuple[Any, ...]:
     last = len(gate.wires) - 1
 
     def tie(source: Node | None, value: Any) -> Any:
-        return value if source is None else wrap.of(source, value)
+        return value if source is None else carrier_of(value, wrap).of(source, value)
 
     tied: list[Any] = []
     for name, value in zip(gate.reads, node.saved, strict=True):
         if name == "out":
-            tied.append(wrap.of(node, value))
+            tied.append(carrier_of(value, wrap).of(node, value))
         elif name.endswith("_shape") and name not in gate.wires:
             tied.append(value)
         elif gate.variadic and name == gate.wires[last]:
@@ -211,16 +209,25 @@ def _own(gradients: list[Any], seeds: list[Any]) -> list[Any]:
     return gradients
 
 
-def zeros(source: Node, like: Any) -> Any:
-    """Zeros of the shape and dtype of a wire, of the array library of `like`."""
-    xp = namespace((like.value if isinstance(like, Tracked) else like,))
-    made = xp.zeros(source.shape, dtype=source.dtype)
-    return made[()] if xp is np else made
+def quieted(gate: Any, upstream: Any, gradient: Any) -> Any:
+    """`gradient` with zeros where it is infinite or NaN although `upstream` is zero.
+
+    Entries that came out finite are left alone: they are zero already, and stay connected for a next derivative.
+    """
+    value = untracked(gradient)
+    wild = (abs(value) < np.inf) == False  # noqa: E712  (NaN is not below infinity either)
+    xp = namespace((value,))
+    if not bool(xp.any(wild)):
+        return gradient
+    zero = gate.silent(untracked(upstream), value.shape)
+    if zero is None:
+        return gates.where(wild, 0.0, gradient) if is_zero(upstream) else gradient
+    return gates.where(wild & zero, 0.0, gradient)
 
 
 def is_zero(gradient: Any) -> bool:
     """Whether every entry is zero."""
-    value = gradient.value if isinstance(gradient, Tracked) else gradient
+    value = untracked(gradient)
     return not bool(namespace((value,)).any(value != 0))
 
 
@@ -228,13 +235,13 @@ def has_nan(gradient: Any) -> bool:
     """Whether any entry is NaN, in one pass without a temporary array."""
     if type(gradient) is np.float64:
         return bool(gradient != gradient)
-    value = gradient.value if isinstance(gradient, Tracked) else gradient
+    value = untracked(gradient)
     if value is None:
         return False
     if isinstance(value, np.ndarray) and value.ndim:
         total = np.vdot(value, value)  # a sum of squares is NaN exactly when an entry is
         return bool(total != total)
-    if value.shape == ():
+    if isinstance(value, np.ndarray | np.generic):
         return bool(value != value)
     xp = namespace((value,))
     return bool(xp.any(xp.isnan(value)))

@@ -5,6 +5,8 @@ How a message is put together lives with whoever raises it; the place in the use
 
 from __future__ import annotations
 
+import numpy as np
+
 from gatewise.source import here
 
 
@@ -37,6 +39,10 @@ class DTypeError(CodeError, TypeError):
 
 class IndexingError(CodeError, IndexError):
     """An index outside an array, or of a kind that arrays do not take."""
+
+
+class LinearAlgebraError(CodeError, np.linalg.LinAlgError):
+    """A matrix that has no inverse, no Cholesky factor, or whose factorisation does not converge."""
 
 
 class TracedValueError(CodeError, TypeError):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gatewise import gates
-from gatewise.backward import Plan, fit, plan, sweep, tracked
+from gatewise.backward import Plan, fit, plan, quieted, sweep, tracked
 from gatewise.gates.conversion import INPUT
 from gatewise.graph import Leaf, Node, Tracked, apply, dtype_name, is_complex
 
@@ -43,7 +43,7 @@ def _push_through(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tra
         if gate.holomorphic or (source is not None and not is_complex(source.dtype)):
             stretched = gates.broadcast_to(tangent, node.shape) if tangent.shape != node.shape else tangent
             pushed = rule(gate, stretched, *(tracked(node, wrap) if nested else node.saved))
-            pushed = gates.where(stretched == 0, 0.0, pushed)
+            pushed = quieted(gate, stretched, pushed)
             return pushed if pushed.dtype == node.dtype else gates.astype(pushed, node.dtype)
     if gate.linear:  # linear in its first input; the others, if any, are constants
         return apply(gate, tangent, *(node.constants or ())[1:])

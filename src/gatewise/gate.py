@@ -83,6 +83,10 @@ class Gate:
         """
         return None
 
+    def cleaned(self, upstream: Any, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        """`saved` without infinities and NaNs that only ever meet zeros of `upstream`, for gates that sum products."""
+        return saved
+
     def decision(self, out: Any, *inputs: Any) -> Any:
         """What the gate chose, as an array or None: it changes exactly where one of the gate's kinks is crossed."""
         return None
@@ -108,6 +112,9 @@ class Gate:
             cls.wires = names[2 : code.co_argcount + cls.variadic]  # after self and xp; a *name comes last
         _bind_rules(cls)
         if "name" in cls.__dict__:
+            known = REGISTRY.get(cls.name)
+            if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(f"there is a gate called {cls.name!r} already, {known.__module__}.{known.__qualname__}")
             REGISTRY[cls.name] = cls
 
     def forward(self, xp: Any, *inputs: Any) -> Any:

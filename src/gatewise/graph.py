@@ -7,9 +7,11 @@ node it came from. How gradients flow over nodes is told in `backward`; what an 
 
 from __future__ import annotations
 
+import operator
 import sys
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -152,6 +154,9 @@ class Tracked:
     node: Node
     value: Any
 
+    #: How operands are sorted out when one is of this class; None for the usual way.
+    _sorting: ClassVar[Any] = None
+
     @classmethod
     def of(cls, node: Node, value: Any) -> Self:
         """Tie `value` to the node it came from."""
@@ -161,18 +166,43 @@ class Tracked:
         return tracked
 
 
+def now() -> int:
+    """A point in the order of nodes: what is made later has a larger order."""
+    return _next_order()
+
+
+def carrier_of(value: Any, default: type[Tracked]) -> type[Tracked]:
+    """The class of tracked values that carry `value`: libraries may name their own."""
+    return default if type(value) in NUMPY_TYPES else getattr(value, "carrier", default)
+
+
+def surfaced(value: Any) -> Any:
+    """`value` as a user may handle it: what only a carrier gives the behaviour of an array is put into one."""
+    if type(value) in NUMPY_TYPES or isinstance(value, Tracked) or not hasattr(value, "carrier"):
+        return value
+    return value.carried()
+
+
 def namespace(values: Sequence[Any]) -> Any:
-    """The Array API namespace of the first array among `values`; NumPy when there are only Python numbers."""
+    """The Array API namespace of `values`: that of the first array which is not NumPy's, else NumPy."""
     for value in values:
         kind = type(value)
-        if kind in PYTHON_NUMBERS or value is None:
+        if kind in NUMPY_TYPES or value is None or isinstance(value, Tracked | np.ndarray | np.generic):
             continue
-        if kind in NUMPY_TYPES or isinstance(value, np.ndarray | np.generic):
-            return np
+        if hasattr(kind, "carrier"):
+            return value.__array_namespace__()
         from array_api_compat import array_namespace
 
         return array_namespace(value)
     return np
+
+
+def compute(gate: Any, values: Sequence[Any]) -> Any:
+    """The forward of a gate, on whatever library the values are of."""
+    xp = namespace(values)
+    if xp is np or not hasattr(xp, "run"):
+        return gate.forward(xp, *values)
+    return xp.run(gate, values)
 
 
 def plain(value: Any) -> Any:
@@ -183,6 +213,13 @@ def plain(value: Any) -> Any:
     """
     if value is None or type(value) in PYTHON_NUMBERS:
         return value
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        if isinstance(value, np.matrix | np.ma.MaskedArray):
+            raise DTypeError(
+                f"a {type(value).__name__} has its own rules for * and for missing entries: "
+                "convert it with np.asarray(x) or x.filled(...) first"
+            )
+        value = np.asarray(value)
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array_namespace__"):
         if getattr(getattr(value, "dtype", None), "kind", "f") not in "biufc":
             raise DTypeError(f"gates compute with numbers; got an array of dtype {value.dtype}")
@@ -201,13 +238,31 @@ def plain(value: Any) -> Any:
     raise DTypeError(f"gates compute with numbers and arrays; got {type(value).__name__}: {value!r:.60}")
 
 
+def is_operand(value: Any) -> bool:
+    """Whether an operator can take `value` at all: a number, an array of some library, or a list of numbers."""
+    return (
+        type(value) in NUMPY_TYPES
+        or isinstance(value, list | tuple | range | np.ndarray | np.generic)
+        or hasattr(value, "__array_namespace__")
+        or hasattr(value, "__array__")
+        or hasattr(value, "__dlpack__")
+    )
+
+
+def untracked(value: Any) -> Any:
+    """The value behind a tracked one; anything else as it is."""
+    return value.value if isinstance(value, Tracked) else value
+
+
 def captured(value: Any) -> Any:
     """A constant operand as the circuit keeps it: small arrays are copied, so that they may be changed afterwards.
 
     Larger ones are kept by reference, since a copy would double the memory of a data set that is used once.
     """
     if type(value) is np.ndarray:
-        return value.copy() if value.nbytes <= COPIED_AT_MOST and value.flags.writeable else value
+        if value.dtype.kind not in "biufc":
+            return plain(value)
+        return value.copy() if value.nbytes <= COPIED_AT_MOST else value
     return value if type(value) in NUMPY_TYPES else plain(value)
 
 
@@ -236,9 +291,11 @@ def apply(gate: Any, *operands: Any) -> Any:
         else:
             return _untracked(gate, operands)
         wrap, inputs, values, constants, leaf = _sorted_out(operands)
+        if wrap is None:
+            return compute(gate, values)
     try:
-        value = gate.forward(namespace(values), *values)
-    except (ValueError, TypeError, IndexError) as error:
+        value = compute(gate, values)
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise failure(gate, values, error) from error
     node = Node()
     node.gate = gate
@@ -270,14 +327,14 @@ def _untracked(gate: Any, operands: tuple[Any, ...]) -> Any:
             operands = tuple([plain(operand) for operand in operands])
             break
     try:
-        return gate.forward(namespace(operands), *operands)
-    except (ValueError, TypeError, IndexError) as error:
+        return compute(gate, operands)
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise failure(gate, operands, error) from error
 
 
 def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """Of some operands: the class of the tracked ones, feeding nodes, values, constants, and the newest leaf."""
-    wrap = None
+    wrap: Any = None
     leaf = 0
     inputs: list[Node | None] = []
     values: list[Any] = []
@@ -285,6 +342,8 @@ def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     for operand in operands:
         if isinstance(operand, Tracked):
             wrap = operand.__class__
+            if wrap._sorting is not None:
+                return tuple(wrap._sorting(operands))
             node = operand.node
             inputs.append(node)
             values.append(operand.value)
@@ -293,6 +352,10 @@ def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
                 leaf = node.leaf
         else:
             value = captured(operand)
+            if type(value) not in NUMPY_TYPES and hasattr(value, "carrier"):  # examples outrank what is captured
+                inside = any(isinstance(o, Tracked) and (o._sorting or o.node.leaf > value.level) for o in operands)
+                kind: type[Tracked] = value.carrier
+                return tuple(kind._sorting(operands)) if inside else (None, (), operands, None, 0)
             inputs.append(None)
             values.append(value)
             constants.append(value)
@@ -305,8 +368,9 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
     It does what `apply` does, written out for two operands, because most gates of most circuits are made here. The gate
     says with ``compute`` which of Python's operators it is.
     """
-    compute, differentiable = type(gate).compute, gate.differentiable
+    operation, differentiable = type(gate).compute, gate.differentiable
     save_both = gate.save
+    compare = operation in (operator.eq, operator.ne)
     save_one = save_both and gate.saver_for((not reflected, reflected))
 
     def method(self: Tracked, other: Any) -> Any:
@@ -323,7 +387,11 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
             if second.leaf > leaf:
                 leaf = second.leaf
         else:
+            if not is_operand(other) and (compare or not isinstance(other, str | bytes | NoneType)):
+                return NotImplemented  # Python asks the other side; == and != answer by identity
             y = captured(other)
+            if type(y) not in NUMPY_TYPES and hasattr(y, "carrier"):
+                return NotImplemented
             save = save_one
             if reflected:
                 x, y = y, x
@@ -333,8 +401,8 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
                 node.inputs = (source, None)
                 node.constants = (None, y)
         try:
-            value = compute(x, y)
-        except (ValueError, TypeError, IndexError) as error:
+            value = operation(x, y)
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise failure(gate, (x, y), error) from error
         node.gate = gate
         node.saved = () if save is None else save((x, y), value)
@@ -353,6 +421,7 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
         result.value = value
         return result
 
+    method.gate, method.reflected = gate, reflected  # type: ignore[attr-defined]
     return method
 
 

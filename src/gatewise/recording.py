@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from gatewise import tree
-from gatewise.array import Array
+from gatewise.array import Array, seed
 from gatewise.backward import plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.gates.conversion import INPUT
-from gatewise.graph import Leaf, Node, Tracked, filled, namespace, plain
+from gatewise.graph import Leaf, Node, Tracked, filled, namespace, plain, untracked
 from gatewise.source import Where
 from gatewise.transforms import argument_name
 
@@ -125,7 +125,7 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
 def _input(value: Any, name: str) -> Array:
     """A named leaf for an argument. Arrays are copied, so that the recording stays what it was."""
     try:
-        array = value.value if isinstance(value, Tracked) else plain(value)
+        array = plain(untracked(value))
     except DTypeError as error:
         raise DTypeError(f"argument {name}: {error.reason}") from None
     if not hasattr(array, "shape"):
@@ -176,13 +176,13 @@ def _gradients(
         upstream = filled(result.value, 1)
     if upstream is None or not wanted:
         return parts, {}
-    seeds, _ = tree.flatten(upstream)
-    if len(seeds) != len(outputs) or any(
-        np.shape(seed) != output.node.shape for seed, output in zip(seeds, outputs, strict=True)
-    ):
-        shapes = ", ".join(str(output.node.shape) for output in outputs)
-        raise ShapeError(f"the upstream gradient must have the shape of the result: {shapes}")
-    pairs = [(output.node, seed) for output, seed in zip(outputs, seeds, strict=True)]
+    seeds = [upstream] if len(outputs) == 1 else tree.flatten(upstream)[0]
+    if len(seeds) != len(outputs):
+        raise ShapeError(f"the upstream gradient has {len(seeds)} arrays, the result has {len(outputs)}")
+    pairs = [
+        (output.node, seed(given, output.value, "the upstream gradient"))
+        for output, given in zip(outputs, seeds, strict=True)
+    ]
 
     def watch(node: Node, wire: int, gradient: Any) -> None:
         parts[node, wire] = gradient

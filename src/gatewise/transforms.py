@@ -7,6 +7,7 @@ because a sweep that meets an enclosing transform's nodes is recorded like any o
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NoReturn
@@ -14,12 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gatewise import gates, tree
-from gatewise.array import Array, require_differentiable, stop_gradient
+from gatewise.array import Array, require_differentiable, seed, stop_gradient
 from gatewise.backward import Plan, has_nan, plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.forward import push
 from gatewise.gates.conversion import IDENTITY, INPUT
-from gatewise.graph import Leaf, Tracked, dtype_name, filled, is_complex, plain
+from gatewise.graph import Leaf, Tracked, arrayed, dtype_name, filled, is_complex, plain, surfaced, untracked
 from gatewise.source import here
 
 
@@ -30,8 +31,9 @@ def track(value: Any, name: str | None = None) -> Array:
         DTypeError: The value is not floating or complex.
     """
     source = None
-    if isinstance(value, Tracked):
-        source, value = value.node, value.value
+    wrap: type[Array] = Array
+    if isinstance(value, Array):
+        source, value, wrap = value.node, value.value, type(value)
     elif type(value) is float:
         value = np.float64(value)
     elif type(value) is not np.ndarray:
@@ -39,7 +41,7 @@ def track(value: Any, name: str | None = None) -> Array:
         if type(value) is complex:
             value = np.complex128(value)
     require_differentiable(value, "it")
-    return Array.of(Leaf(INPUT if source is None else IDENTITY, value, name, source), value)
+    return wrap.of(Leaf(INPUT if source is None else IDENTITY, value, name, source), value)
 
 
 def argument_name(f: Callable[..., Any], position: int) -> str:
@@ -61,6 +63,8 @@ class Run:
         traced = list(args)
         self.leaves: list[Leaf] = []
         self.rebuilds: list[tuple[int, Callable[[list[Any]], Any]]] = []
+        if len({position % max(len(args), 1) for position in positions}) != len(positions):
+            raise InputError(f"argnums {tuple(positions)} names an argument twice{here()}")
         for position in positions:
             if not -len(args) <= position < len(args):
                 raise InputError(
@@ -103,7 +107,7 @@ class Run:
             ]
             flat = sweep(route, seeds, self.leaves, Array)
         whole = [
-            filled(leaf.value, 0) if gradient is None else gradient
+            surfaced(filled(leaf.value, 0) if gradient is None else gradient)
             for leaf, gradient in zip(self.leaves, flat, strict=True)
         ]
         result = []
@@ -119,14 +123,15 @@ def _name(f: Any) -> str:
 
 def _released(value: Any, nested: bool) -> Any:
     """What the caller gets: plain values, or traced ones when an enclosing transform will want them."""
-    return value if nested or not isinstance(value, Tracked) else value.value
+    return value if nested or not isinstance(value, Tracked) else surfaced(value.value)
 
 
 _REAL = frozenset({np.dtype("float64"), np.dtype("float32")})
 
 
-def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+def _positions(argnums: Any) -> tuple[int, ...]:
+    """argnums as a tuple of integers."""
+    return tuple(map(operator.index, argnums)) if isinstance(argnums, tuple | list) else (operator.index(argnums),)
 
 
 def _scalar(output: Any, f: Any, what: str) -> Any:
@@ -185,10 +190,9 @@ def value_and_grad(
         run = Run(f, args, kwargs, positions)
         output, aux = run.output, None
         if has_aux:
-            try:
-                output, aux = output
-            except (TypeError, ValueError):
-                raise ShapeError(f"has_aux=True needs {_name(f)} to return a pair (loss, extra)") from None
+            if not isinstance(output, tuple) or len(output) != 2:
+                raise ShapeError(f"has_aux=True needs {_name(f)} to return a pair (loss, extra)")
+            output, aux = output
         output = _scalar(output, f, "a gradient")
         route = run.route([output])
         one = filled(output.value, 1) if isinstance(output, Tracked) else 1.0
@@ -238,32 +242,23 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         >>> pullback(np.array([1.0, 0.0]))[0].tolist()
         [1.0, 0.0]
     """
-    run = Run(f, primals, {}, range(len(primals)))
+    run = Run(f, [tree.copied(primal) for primal in primals], {}, range(len(primals)))
     outputs, rebuild = tree.flatten(run.output)
     route = run.route(outputs)
 
     def pullback(upstream: Any) -> tuple[Any, ...]:
-        seeds = _matching(upstream, outputs, "the upstream gradient", "the value")
+        seeds = _matching(upstream, run.output, "the upstream gradient", "the value")
         return run.gradients(route, outputs, seeds)
 
-    return rebuild([_released(output, route.nested) for output in outputs]), pullback
+    return tree.copied(rebuild([_released(output, route.nested) for output in outputs])), pullback
 
 
-def _matching(given: Any, wanted: Sequence[Any], what: str, whose: str) -> list[Any]:
-    """Leaves of `given`, checked to have the number and shapes of `wanted`, in the dtypes of `wanted`."""
-    leaves, _ = tree.flatten(given)
-    if len(leaves) != len(wanted):
-        raise ShapeError(f"{what} has {len(leaves)} arrays, {whose} has {len(wanted)}")
-    result = []
-    for leaf, like in zip(leaves, wanted, strict=True):
-        if np.shape(leaf) != tuple(getattr(like, "shape", ())):
-            raise ShapeError(
-                f"{what} has shape {np.shape(leaf)}, {whose} has shape {tuple(getattr(like, 'shape', ()))}"
-            )
-        if not hasattr(leaf, "dtype"):
-            leaf = np.asarray(leaf)[()]
-        result.append(gates.astype(leaf, like.dtype) if hasattr(like, "dtype") else leaf)
-    return result
+def _matching(given: Any, wanted: Any, what: str, whose: str) -> list[Any]:
+    """Leaves of `given`, checked to have the structure and shapes of `wanted`, in its dtypes."""
+    if not tree.same_structure(given, wanted):
+        raise ShapeError(f"{what} must have the structure of {whose}: the same dicts, lists and tuples")
+    pairs = zip(tree.flatten(given)[0], tree.flatten(wanted)[0], strict=True)
+    return [seed(leaf, arrayed(untracked(like)), what) for leaf, like in pairs]
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -284,7 +279,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         (12.0, 4.0)
     """
     run = Run(f, primals, {}, range(len(primals)))
-    directions = _matching(tuple(tangents), run.leaves, "the tangent", "its primal")
+    directions = _matching(tuple(tangents), tuple(primals), "the tangent", "its primal")
     outputs, rebuild = tree.flatten(run.output)
     route = run.route(outputs)
     nested = route.nested or any(isinstance(t, Tracked) for t in directions)
@@ -296,7 +291,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
             tangent = np.zeros_like(stop_gradient(output))[()]
         elif has_nan(tangent):
             tangent = _released(_transposed_pullback(run, route, output, directions), nested)
-        moved.append(tangent)
+        moved.append(surfaced(tangent))
     return rebuild([_released(output, nested) for output in outputs]), rebuild(moved)
 
 

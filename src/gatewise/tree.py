@@ -39,6 +39,26 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     return leaves, lambda new: optree.tree_unflatten(structure, new)
 
 
+def same_structure(one: Any, other: Any) -> bool:
+    """Whether two trees are nested alike; their leaves may differ.
+
+    Example:
+        >>> same_structure({"a": 1.0}, {"a": [2.0]}), same_structure((1.0, 2.0), (3.0, 4.0))
+        (False, True)
+    """
+    if is_leaf(one) and is_leaf(other):
+        return True
+    optree = _optree((one, other))
+    first, second = (optree.tree_structure(t, is_leaf=is_leaf, namespace=NAMESPACE) for t in (one, other))
+    return bool(first == second)
+
+
+def copied(tree: Any) -> Any:
+    """The same tree with its NumPy arrays copied, so that nobody writes into them."""
+    leaves, rebuild = flatten(tree)
+    return rebuild([leaf.copy() if type(leaf) is np.ndarray else leaf for leaf in leaves])
+
+
 def names(tree: Any, root: str) -> list[str]:
     """A name for each leaf of `tree`, as Python would spell it.
 

@@ -77,7 +77,7 @@ def test_arguments_by_name(show):
     [
         ("model.py:los", "model.py:los does not exist: did you mean loss?"),
         ("model.py:RATE", "model.py:RATE is not a function"),
-        ("model.py:broken", "model.py:14: AttributeError: 'Array' object has no attribute 'nothing'"),
+        ("model.py:broken", "model.py:14: AttributeError: a traced Array has no attribute 'nothing'"),
         ("model.py:quits", "model.py:18: SystemExit: 0"),
         ("model.py:pair", "pair is a tuple of 2: return one array or number"),
         ("model.py:fixed", "fixed does not depend on w, so it has no gradient"),

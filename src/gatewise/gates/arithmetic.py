@@ -1,4 +1,4 @@
-"""Arithmetic gates: +, -, *, /, **, %, // and the signs."""
+"""Arithmetic gates: +, -, *, /, **, %, //, the signs, and the parts that a floating number is made of."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
+from gatewise.errors import DTypeError
 from gatewise.gate import Elementwise, Kink, Operator, implements
-from gatewise.graph import apply, arrayed
+from gatewise.graph import Tracked, apply, arrayed
 from gatewise.samples import broadcast_samples, complexes, normal, sample, unary_samples
 
 __all__ = [
     "add",
     "divide",
+    "divmod",
     "float_power",
     "floor_divide",
+    "fmod",
+    "frexp",
+    "ldexp",
+    "modf",
     "multiply",
     "negative",
+    "nextafter",
     "positive",
     "pow",
     "reciprocal",
@@ -162,6 +169,32 @@ class Remainder(Operator):
         return np.floor_divide(*inputs)
 
 
+class Fmod(Elementwise):
+    """What is left of x after taking y away as often as it fits, with the sign of x, as C has it"""
+
+    name = "fmod"
+    symbol = "fmod"
+    story = "passes: x receives the upstream gradient, y minus it times how often y went into x"
+    samples = (
+        sample(normal(3, 2), draw.positive(3, 2)),
+        sample(normal(3, 2), draw.positive(2)),
+        sample(normal(), 0.7),
+        sample(draw.positive(3, dtype="float32"), draw.unit(3, dtype="float32")),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return np.fmod(x, y) if xp is np else x - y * xp.trunc(x / y)
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+    def local_y(self, g: Any, x: Any, y: Any, out: Any) -> Any:
+        return -g * gates.round((x - out) / y)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.rint((inputs[0] - out) / inputs[1])
+
+
 class FloorDivide(Operator):
     """x // y"""
 
@@ -183,6 +216,7 @@ NEGATIVE = Negative()
 POWER = Power()
 REMAINDER = Remainder()
 FLOOR_DIVIDE = FloorDivide()
+FMOD = Fmod()
 
 
 @implements(np.add)
@@ -255,3 +289,53 @@ def remainder(x: Any, y: Any, /) -> Any:
 def floor_divide(x: Any, y: Any, /) -> Any:
     """x // y: flat almost everywhere, no gradient passes."""
     return apply(FLOOR_DIVIDE, x, y)
+
+
+@implements(np.fmod)
+def fmod(x: Any, y: Any, /) -> Any:
+    """What is left of x after taking y away as often as it fits, with the sign of x."""
+    return apply(FMOD, x, y)
+
+
+@implements(np.divmod)
+def divmod(x: Any, y: Any, /) -> Any:
+    """(x // y, x % y)."""
+    return floor_divide(x, y), remainder(x, y)
+
+
+@implements(np.modf)
+def modf(x: Any, /) -> Any:
+    """The parts of x behind and before the point, both with its sign; only the first passes a gradient."""
+    x = arrayed(x)
+    return fmod(gates.where(gates.abs(x) == np.inf, 0.0, x), 1.0), gates.trunc(x)
+
+
+@implements(np.frexp)
+def frexp(x: Any, /) -> Any:
+    """(m, e) with x == m * 2 ** e and m at least 0.5, below 1; e is an integer, so only m passes a gradient."""
+    x = arrayed(x)
+    exponent = np.frexp(x.value if isinstance(x, Tracked) else x)[1]
+    return ldexp(x, -exponent), exponent
+
+
+@implements(np.ldexp)
+def ldexp(x: Any, exponent: Any, /) -> Any:
+    """x * 2 ** exponent, for integer exponents.
+
+    Raises:
+        DTypeError: The exponents are not integers.
+    """
+    x, n = arrayed(x), arrayed(exponent.value if isinstance(exponent, Tracked) else exponent)
+    if n.dtype.kind not in "iu":
+        raise DTypeError(f"ldexp: exponents are integers; got {n.dtype}. Write x * 2 ** n for other exponents")
+    half = n // 2  # in two steps, so that the factor does not overflow where the product would not
+    one = np.ones((), x.dtype)
+    return multiply(multiply(x, np.ldexp(one, half)), np.ldexp(one, n - half))
+
+
+@implements(np.nextafter)
+def nextafter(x: Any, y: Any, /) -> Any:
+    """The next floating number after x towards y: x and a tiny step, so x receives the whole gradient."""
+    start, end = (value.value if isinstance(value, Tracked) else value for value in (x, y))
+    step = np.nextafter(start, end) - start
+    return add(x, np.where(np.isfinite(step), step, 0)[()])

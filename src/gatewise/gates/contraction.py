@@ -1,4 +1,7 @@
-"""Gates that multiply and sum over shared axes: matmul and einsum; dot, tensordot, outer, trace are made of them."""
+"""Gates that multiply and sum over shared axes: matmul and einsum; dot and tensordot are made of them.
+
+Further products, such as inner, outer and kron, are in `products`.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,14 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_axis, refuse
-from gatewise.graph import Spec, Tracked, apply, arrayed, namespace
+from gatewise.graph import Spec, Tracked, apply, arrayed, namespace, untracked
 from gatewise.samples import sample
 
 __all__ = [
     "dot",
     "einsum",
     "matmul",
-    "outer",
     "tensordot",
-    "trace_of_matrix",
 ]
 
 #: With at most so many columns and at least so many rows, a product x.T @ g is computed as (g.T @ x).T.
@@ -71,6 +72,21 @@ class Matmul(Contraction):
         if len(x.shape) == 1:
             return g * x
         return (_transposed(x) @ g[..., None])[..., 0]
+
+    def cleaned(self, upstream: Any, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        x, y, x_shape, y_shape = saved
+        silent = untracked(upstream) == 0
+        xp = namespace((silent,))
+        if x is not None:
+            rows = xp.all(silent, axis=-1) if len(y_shape) > 1 else silent
+            x = gates.where(rows[..., None], 0.0, x)
+        if y is not None:
+            if len(y.shape) == 1:
+                y = gates.where(xp.all(silent), 0.0, y)
+            else:
+                columns = xp.all(silent, axis=-2) if len(x_shape) > 1 else silent
+                y = gates.where(columns[..., None, :], 0.0, y)
+        return x, y, x_shape, y_shape
 
     def infer(self, *specs: Spec) -> Spec:
         x, y = specs
@@ -141,7 +157,27 @@ class Einsum(Contraction):
             if not any(letter in term for term, _ in terms):  # summed out alone: repeats along the axis
                 terms.append((letter, xp.ones(shape[place], dtype=value.dtype)))
             target += letter
-        return gates.einsum(f"{','.join(t for t, _ in terms)}->{target}", *(array for _, array in terms))
+        gradient = gates.einsum(f"{','.join(t for t, _ in terms)}->{target}", *(array for _, array in terms))
+        return gates.broadcast_to(gradient, shape) if gradient.shape != shape else gradient
+
+    def cleaned(self, upstream: Any, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+        silent = untracked(upstream) == 0
+        xp = namespace((silent,))
+        (operands,) = saved
+        cleaned = []
+        for letters, operand in zip(self.inputs, operands, strict=True):
+            folded = tuple(i for i, letter in enumerate(self.output) if letter not in letters)
+            rest = [letter for letter in self.output if letter in letters]
+            mask = xp.all(silent, axis=folded) if folded else silent
+            mask = xp.permute_dims(mask, tuple(rest.index(c) for c in dict.fromkeys(letters) if c in rest))
+            lengths = iter(mask.shape)
+            mask = (
+                xp.reshape(mask, tuple(next(lengths) if c in rest else 1 for c in letters))
+                if len(set(letters)) == len(letters)
+                else False
+            )
+            cleaned.append(gates.where(mask, 0.0, operand))
+        return (tuple(cleaned),)
 
     def infer(self, *specs: Spec) -> Spec:
         lengths: dict[str, int] = {}
@@ -149,7 +185,9 @@ class Einsum(Contraction):
             if len(letters) != len(spec.shape):
                 raise ShapeError(f"{letters!r} names {len(letters)} axes, the operand has shape {spec.shape}")
             for letter, length in zip(letters, spec.shape, strict=True):
-                if lengths.setdefault(letter, length) != length:
+                if lengths.setdefault(letter, length) in (1, length):
+                    lengths[letter] = length
+                elif length != 1:
                     raise ShapeError(f"axis {letter!r} is {lengths[letter]} in one place and {length} in another")
         return Spec(tuple(lengths[c] for c in self.output), np.result_type(*(spec.dtype for spec in specs)))
 
@@ -177,7 +215,7 @@ def _einsum(xp: Any, inputs: tuple[str, ...], output: str, operands: tuple[Any, 
 MATMUL = Matmul()
 
 
-@implements(np.matmul)
+@implements(np.matmul, np.linalg.matmul)
 def matmul(x: Any, y: Any, /) -> Any:
     """Matrix product, stacked over leading axes."""
     return apply(MATMUL, x, y)
@@ -194,7 +232,7 @@ def dot(x: Any, y: Any, /) -> Any:
     return tensordot(x, y, axes=([-1], [-2]))
 
 
-@implements(np.tensordot)
+@implements(np.tensordot, np.linalg.tensordot)
 def tensordot(x: Any, y: Any, /, axes: Any = 2) -> Any:
     """Sum of products over the given axes of x and y; the other axes stay, x's first."""
     x, y = arrayed(x), arrayed(y)
@@ -215,18 +253,6 @@ def tensordot(x: Any, y: Any, /, axes: Any = 2) -> Any:
         right[b] = left[a]
     output = [c for c in left if c not in right] + [c for c in right if c not in left]
     return apply(Einsum(("".join(left), "".join(right)), "".join(output)), x, y)
-
-
-@implements(np.outer)
-def outer(x: Any, y: Any) -> Any:
-    """Products of every entry of x with every entry of y."""
-    return gates.reshape(x, (-1, 1)) * gates.reshape(y, (1, -1))
-
-
-@implements(np.trace)
-def trace_of_matrix(x: Any) -> Any:
-    """Sum of a matrix's diagonal."""
-    return apply(Einsum(("ii",), ""), arrayed(x))
 
 
 @implements(np.einsum)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewise import samples as draw
 from gatewise.gate import Elementwise, Gate, implements
-from gatewise.graph import Spec, apply, arrayed, dtype_name
+from gatewise.graph import Spec, apply, arrayed, dtype_name, filled, untracked
 from gatewise.samples import sample
 
 __all__ = [
@@ -162,7 +162,7 @@ def real(x: Any, /) -> Any:
 def imag(x: Any, /) -> Any:
     """Imaginary part; zeros for a real array."""
     x = arrayed(x)
-    return apply(IMAG, x) if _is_complex(x) else x * 0
+    return apply(IMAG, x) if _is_complex(x) else filled(untracked(x), 0)
 
 
 @implements(np.conjugate)

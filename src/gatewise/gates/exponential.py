@@ -1,4 +1,4 @@
-"""Exponentials, logarithms, roots, and the squashing functions made of them."""
+"""Exponentials, logarithms, roots, and the sigmoid. What is smooth but made of several of these is in `smooth`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.gate import Elementwise, Kink, implements
 from gatewise.graph import apply
-from gatewise.samples import sample, unary_samples
+from gatewise.samples import broadcast_samples, sample, unary_samples
 
 __all__ = [
+    "cbrt",
     "exp",
+    "exp2",
     "expm1",
     "log",
     "log1p",
     "log2",
     "log10",
+    "logaddexp",
+    "logaddexp2",
     "relu",
     "sigmoid",
     "sqrt",
 ]
+
+LN2 = float(np.log(2))
 
 
 class Exp(Elementwise):
@@ -38,6 +44,21 @@ class Exp(Elementwise):
 
     def local_x(self, g: Any, out: Any) -> Any:
         return g * out
+
+
+class Exp2(Elementwise):
+    """2 ** x"""
+
+    name = "exp2"
+    symbol = "exp2"
+    story = "scales by its own output: the input receives the upstream gradient times 2^x · log 2"
+    samples = unary_samples()
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return np.exp2(x) if xp is np else 2.0**x
+
+    def local_x(self, g: Any, out: Any) -> Any:
+        return g * (out * LN2)
 
 
 class Expm1(Elementwise):
@@ -98,7 +119,7 @@ class Log2(Elementwise):
         return xp.log2(x)
 
     def local_x(self, g: Any, x: Any) -> Any:
-        return g / (x * float(np.log(2)))
+        return g / (x * LN2)
 
 
 class Log10(Elementwise):
@@ -130,6 +151,67 @@ class Sqrt(Elementwise):
 
     def local_x(self, g: Any, out: Any) -> Any:
         return g * 0.5 / out
+
+
+class Cbrt(Elementwise):
+    """Cube root, of negative numbers too"""
+
+    name = "cbrt"
+    symbol = "∛"
+    story = "divides by three times its squared output: the closer to zero, the larger the gradient the input receives"
+    samples = (*unary_samples(draw.positive), sample([-2.0, -0.4, 1.3]))
+    kinks = (Kink((0.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return np.cbrt(x) if xp is np else xp.sign(x) * abs(x) ** (1 / 3)
+
+    def local_x(self, g: Any, out: Any) -> Any:
+        return g / (3 * (out * out))
+
+
+class LogAddExp(Elementwise):
+    """log(e ** x + e ** y), without overflow"""
+
+    name = "logaddexp"
+    symbol = "log(eˣ+eʸ)"
+    story = "shares: x receives the upstream gradient times σ(x-y), y the rest of it, so the larger takes most"
+    samples = broadcast_samples()
+    kinks = (
+        Kink((-np.inf, -np.inf), (0.0, 0.0), "neither has any weight, so none receives a gradient"),
+        Kink((np.inf, np.inf), (0.5, 0.5), "a tie: each side takes half"),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.logaddexp(x, y)
+
+    def local_x(self, g: Any, x: Any, y: Any) -> Any:
+        return g * _weight(x, y, 1.0)
+
+    def local_y(self, g: Any, x: Any, y: Any) -> Any:
+        return g * _weight(y, x, 1.0)
+
+
+class LogAddExp2(LogAddExp):
+    """log2(2 ** x + 2 ** y), without overflow"""
+
+    name = "logaddexp2"
+    symbol = "log2(2ˣ+2ʸ)"
+    story = "shares: x receives the upstream gradient times 2^x over 2^x + 2^y, y the rest of it"
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return np.logaddexp2(x, y) if xp is np else xp.logaddexp(x * LN2, y * LN2) / LN2
+
+    def local_x(self, g: Any, x: Any, y: Any) -> Any:
+        return g * _weight(x, y, LN2)
+
+    def local_y(self, g: Any, x: Any, y: Any) -> Any:
+        return g * _weight(y, x, LN2)
+
+
+def _weight(x: Any, y: Any, scale: float) -> Any:
+    """The share of x in e ** x + e ** y, its exponents times `scale`; two infinities share, two zeros have nothing."""
+    together = (x == y) & (gates.abs(x) == np.inf)
+    return gates.where(together & (x < 0), 0.0, gates.sigmoid(gates.where(together, 0.0, scale * (x - y))))
 
 
 class Sigmoid(Elementwise):
@@ -174,6 +256,10 @@ LOG1P = Log1p()
 LOG2 = Log2()
 LOG10 = Log10()
 SQRT = Sqrt()
+EXP2 = Exp2()
+CBRT = Cbrt()
+LOGADDEXP = LogAddExp()
+LOGADDEXP2 = LogAddExp2()
 SIGMOID = Sigmoid()
 RELU = Relu()
 
@@ -182,6 +268,12 @@ RELU = Relu()
 def exp(x: Any, /) -> Any:
     """e ** x."""
     return apply(EXP, x)
+
+
+@implements(np.exp2)
+def exp2(x: Any, /) -> Any:
+    """2 ** x."""
+    return apply(EXP2, x)
 
 
 @implements(np.expm1)
@@ -218,6 +310,30 @@ def log10(x: Any, /) -> Any:
 def sqrt(x: Any, /) -> Any:
     """Square root."""
     return apply(SQRT, x)
+
+
+@implements(np.cbrt)
+def cbrt(x: Any, /) -> Any:
+    """Cube root, of negative numbers too."""
+    return apply(CBRT, x)
+
+
+@implements(np.logaddexp)
+def logaddexp(x: Any, y: Any, /) -> Any:
+    """log(e ** x + e ** y), without overflow.
+
+    Example:
+        >>> import gatewise as gw
+        >>> [float(g) for g in gw.grad(gw.logaddexp, argnums=(0, 1))(1000.0, 1000.0)]
+        [0.5, 0.5]
+    """
+    return apply(LOGADDEXP, x, y)
+
+
+@implements(np.logaddexp2)
+def logaddexp2(x: Any, y: Any, /) -> Any:
+    """log2(2 ** x + 2 ** y), without overflow."""
+    return apply(LOGADDEXP2, x, y)
 
 
 def sigmoid(x: Any, /) -> Any:

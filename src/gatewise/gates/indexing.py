@@ -15,8 +15,8 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import IndexingError, ShapeError
-from gatewise.gate import Gate, Movement, broadcast_shapes, implements, refuse
-from gatewise.graph import Spec, Tracked, apply, dtype_name, namespace
+from gatewise.gate import Gate, Movement, broadcast_shapes, implements, normalize_axis, refuse
+from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, namespace, untracked
 from gatewise.samples import sample
 
 __all__ = [
@@ -139,6 +139,8 @@ class GetItem(_Indexing, Movement):
     )
 
     def forward(self, xp: Any, x: Any, *indices: Any) -> Any:
+        if hasattr(xp, "getitem"):
+            return xp.getitem(x, join_key(self.pattern, indices))
         if indices and xp is not np:
             places = self.places(xp, x.shape, indices)
             return xp.reshape(xp.take(xp.reshape(x, (-1,)), xp.asarray(places.ravel()), axis=0), places.shape)
@@ -173,6 +175,8 @@ class Scatter(_Indexing, Movement):
     shape: tuple[int, ...]
 
     def forward(self, xp: Any, g: Any, *indices: Any) -> Any:
+        if hasattr(xp, "scatter"):
+            return xp.scatter(self, g, indices)
         if xp is not np:
             places = self.places(xp, self.shape, indices).ravel()
             entries = xp.reshape(g, (-1,))
@@ -210,6 +214,8 @@ class SetItem(_Indexing, Movement):
     )
 
     def forward(self, xp: Any, x: Any, value: Any, *indices: Any) -> Any:
+        if hasattr(xp, "setitem"):
+            return xp.setitem(x, join_key(self.pattern, indices), value)
         if indices and xp is not np:
             places = self.places(xp, x.shape, indices)
             entries = xp.reshape(xp.broadcast_to(xp.asarray(value, dtype=x.dtype), places.shape), (-1,))
@@ -230,18 +236,17 @@ class SetItem(_Indexing, Movement):
         kept = self._last_writes(x_shape, indices)
         if kept is None:
             return taken
-        value = taken.value if isinstance(taken, Tracked) else taken
-        return taken * namespace((value,)).asarray(kept, dtype=value.dtype)
+        return gates.where(namespace((untracked(taken),)).asarray(kept), taken, 0.0)
 
     def _last_writes(self, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
-        """1 for the written entries that stayed, 0 for those that a later one at the same place overwrote."""
+        """Which of the written entries stayed; those that a later one at the same place overwrote did not."""
         if all("bool" in str(index.dtype) for index in indices):
             return None
         key = join_key(self.pattern, tuple(np.asarray(index) for index in indices))
         writer = np.full(shape, -1)
         numbers = np.arange(writer[key].size).reshape(writer[key].shape)
         writer[key] = numbers
-        return None if np.array_equal(writer[key], numbers) else (writer[key] == numbers) * 1.0
+        return None if np.array_equal(writer[key], numbers) else writer[key] == numbers
 
     def infer(self, *specs: Spec) -> Spec:
         x, value, *indices = specs
@@ -266,12 +271,15 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
 
 
 @implements(np.take)
-def take(x: Any, indices: Any, /, axis: int | None = None, **others: Any) -> Any:
-    """Entries of x at integer `indices` along `axis` (None: of x flattened)."""
+def take(a: Any, indices: Any, axis: int | None = None, **others: Any) -> Any:
+    """Entries of an array at integer `indices` along `axis` (None: of it flattened)."""
     if others.pop("mode", "raise") != "raise":
         refuse("take", {"mode": "other than 'raise'"})
     refuse("take", others)
+    places = untracked(indices)
+    places = np.asarray(places, int) if np.asarray(places).dtype == bool else places
+    x = arrayed(a)
     if axis is None:
-        return getitem(gates.ravel(x), indices)
-    lead = (slice(None),) * (axis % len(x.shape))
-    return getitem(x, (*lead, indices))
+        return getitem(gates.ravel(x), (places,))
+    lead = (slice(None),) * normalize_axis(axis, len(x.shape), "take")
+    return getitem(x, (*lead, places))

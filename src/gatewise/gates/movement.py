@@ -290,9 +290,9 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 @implements(np.moveaxis)
-def moveaxis(x: Any, source: Any, destination: Any, /) -> Any:
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Axes moved to new places, the others keeping their order."""
-    x = arrayed(x)
+    x = arrayed(a)
     ndim = len(x.shape)
     one = [normalize_axis(a, ndim, "moveaxis") for a in (source if isinstance(source, tuple | list) else [source])]
     two = [
@@ -389,8 +389,10 @@ def hstack(arrays: Any) -> Any:
 
 
 @implements(np.pad)
-def pad(x: Any, /, pad_width: Any, *mode_and_fill: Any, mode: str = "constant", constant_values: Any = 0.0) -> Any:
-    """A constant laid around the entries.
+def pad(
+    x: Any, /, pad_width: Any, *mode_and_fill: Any, mode: str = "constant", constant_values: Any = 0.0, **others: Any
+) -> Any:
+    """A constant laid around the entries, or with `mode` "edge", "reflect", "symmetric", "wrap" copies of them.
 
     `pad_width` is as NumPy has it: one number, one pair for all axes, or a pair per axis. The fill may also be given
     as the third argument.
@@ -400,7 +402,10 @@ def pad(x: Any, /, pad_width: Any, *mode_and_fill: Any, mode: str = "constant", 
         mode = mode_and_fill[0]
     elif mode_and_fill:
         constant_values = mode_and_fill[0]
-    if mode != "constant" or not isinstance(constant_values, int | float):
-        refuse("pad", {"mode" if mode != "constant" else "constant_values": mode})
+    if mode != "constant":
+        return gates.pad_with_copies(x, pad_width, mode, **others)
+    refuse("pad", others)
+    if not isinstance(constant_values, int | float):
+        refuse("pad", {"constant_values": constant_values})
     widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (len(x.shape), 2)).tolist()
     return apply(Pad(tuple((before, after) for before, after in widths), float(constant_values)), x)

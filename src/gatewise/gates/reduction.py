@@ -189,8 +189,9 @@ def _keep(gate: Reduction, reduced: Any, x_shape: tuple[int, ...]) -> Any:
 
 def _route(gate: Reduction, g: Any, x: Any, out: Any, x_shape: tuple[int, ...]) -> Any:
     """g to the entries of x that equal the winner, shared evenly."""
-    winners = gates.astype(x == _keep(gate, out, x_shape), out.dtype)
-    return _keep(gate, g, x_shape) * winners / gates.sum(winners, axis=gate.axis, keepdims=True)
+    wins = x == _keep(gate, out, x_shape)
+    winners = gates.sum(gates.astype(wins, out.dtype), axis=gate.axis, keepdims=True)
+    return gates.where(wins, _keep(gate, g, x_shape) / winners, 0.0)
 
 
 def _product_of_others(x: Any, axes: tuple[int, ...], shape: tuple[int, ...]) -> Any:

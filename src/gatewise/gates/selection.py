@@ -1,4 +1,4 @@
-"""Gates that choose, compare and round: maximum, minimum, clip, where, abs, sign, comparisons, rounding, logic."""
+"""Gates that choose, compare and round: maximum, minimum, clip, where, abs, signs, comparisons, rounding, logic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
-from gatewise.graph import apply, dtype_name, is_complex
+from gatewise.graph import Tracked, apply, arrayed, dtype_name, is_complex
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
 __all__ = [
@@ -23,20 +23,27 @@ __all__ = [
     "bitwise_xor",
     "ceil",
     "clip",
+    "copysign",
     "equal",
     "floor",
+    "fmax",
+    "fmin",
     "greater",
     "greater_equal",
+    "heaviside",
     "less",
     "less_equal",
     "logical_and",
     "logical_not",
     "logical_or",
+    "logical_xor",
     "maximum",
     "minimum",
     "not_equal",
+    "real_if_close",
     "round",
     "sign",
+    "trunc",
     "where",
 ]
 
@@ -83,6 +90,62 @@ class Minimum(Elementwise):
 
     def decision(self, out: Any, *inputs: Any) -> Any:
         return np.sign(np.subtract(*inputs))
+
+
+class Fmax(Elementwise):
+    """The larger of x and y; a number rather than NaN"""
+
+    name = "fmax"
+    symbol = "fmax"
+    story = "routes: the larger input receives all of the upstream gradient, the other one, or a NaN, nothing"
+    samples = broadcast_samples()
+    kinks = (
+        Kink((2.0, 2.0), (0.5, 0.5), "a tie: each side takes half, the smallest subgradient"),
+        Kink((np.nan, 2.0), (0.0, 1.0), "no tie: the one number takes all"),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return np.fmax(x, y) if xp is np else _numbers_first(xp, xp.maximum, x, y)
+
+    def local_x(self, g: Any, x: Any, y: Any) -> Any:
+        return _share(g, (x > y) | (y != y), (x < y) | (x != x))
+
+    def local_y(self, g: Any, x: Any, y: Any) -> Any:
+        return _share(g, (y > x) | (x != x), (y < x) | (y != y))
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(np.subtract(*inputs))
+
+
+class Fmin(Elementwise):
+    """The smaller of x and y; a number rather than NaN"""
+
+    name = "fmin"
+    symbol = "fmin"
+    story = "routes: the smaller input receives all of the upstream gradient, the other one, or a NaN, nothing"
+    samples = broadcast_samples()
+    kinks = (
+        Kink((2.0, 2.0), (0.5, 0.5), "a tie: each side takes half, the smallest subgradient"),
+        Kink((np.nan, 2.0), (0.0, 1.0), "no tie: the one number takes all"),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return np.fmin(x, y) if xp is np else _numbers_first(xp, xp.minimum, x, y)
+
+    def local_x(self, g: Any, x: Any, y: Any) -> Any:
+        return _share(g, (x < y) | (y != y), (x > y) | (x != x))
+
+    def local_y(self, g: Any, x: Any, y: Any) -> Any:
+        return _share(g, (y < x) | (x != x), (y > x) | (y != y))
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(np.subtract(*inputs))
+
+
+def _numbers_first(xp: Any, choose: Any, x: Any, y: Any) -> Any:
+    """The choice among x and y, each standing in for the other where that is NaN."""
+    x, y = (xp.asarray(z, dtype=other.dtype) if isinstance(z, int | float) else z for z, other in ((x, y), (y, x)))
+    return choose(xp.where(x == x, x, y), xp.where(y == y, y, x))
 
 
 def _share(g: Any, wins: Any, loses: Any) -> Any:
@@ -190,6 +253,25 @@ class Sign(Elementwise):
         return out
 
 
+class CopySign(Elementwise):
+    """x with the sign of y"""
+
+    name = "copysign"
+    symbol = "±"
+    story = "turns: x receives the upstream gradient, negated where its sign was changed; y receives none"
+    samples = broadcast_samples()
+    kinks = (Kink((0.0, 1.0), (0.0, 0.0), "as for abs, slopes -1 and 1 meet: the smallest subgradient is 0"),)
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.copysign(x, y)
+
+    def local_x(self, g: Any, x: Any, out: Any) -> Any:
+        return g * (sign(x) * sign(out))
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(inputs[0]) + 3 * np.copysign(1.0, inputs[1])
+
+
 class Floor(Elementwise):
     """The largest integer not above x"""
 
@@ -230,6 +312,21 @@ class Round(Elementwise):
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.round(x)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
+
+
+class Trunc(Elementwise):
+    """x cut to an integer, towards zero"""
+
+    name = "trunc"
+    symbol = "trunc"
+    story = "blocks: a staircase is flat almost everywhere, so no gradient passes"
+    samples = unary_samples()
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.trunc(x)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
         return out
@@ -341,6 +438,10 @@ SIGN = Sign()
 FLOOR = Floor()
 CEIL = Ceil()
 ROUND = Round()
+TRUNC = Trunc()
+FMAX = Fmax()
+FMIN = Fmin()
+COPYSIGN = CopySign()
 EQUAL = Equal()
 NOT_EQUAL = NotEqual()
 LESS = Less()
@@ -371,7 +472,10 @@ def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
     low = numpy_names.pop("a_min", min)
     high = numpy_names.pop("a_max", max)
     refuse("clip", numpy_names)
-    return apply(CLIP, x, -np.inf if low is None else low, np.inf if high is None else high)
+    x = arrayed(x)
+    whole = np.dtype(dtype_name(x.dtype)).kind in "iu"
+    lowest, highest = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max) if whole else (-np.inf, np.inf)
+    return apply(CLIP, x, lowest if low is None else low, highest if high is None else high)
 
 
 @implements(np.where)
@@ -387,6 +491,45 @@ def where(condition: Any, *branches: Any) -> Any:
     return apply(WHERE, condition, *branches)
 
 
+@implements(np.fmax)
+def fmax(x: Any, y: Any, /) -> Any:
+    """The larger of x and y, a number rather than NaN; a tie gives each half the gradient."""
+    return apply(FMAX, x, y)
+
+
+@implements(np.fmin)
+def fmin(x: Any, y: Any, /) -> Any:
+    """The smaller of x and y, a number rather than NaN; a tie gives each half the gradient."""
+    return apply(FMIN, x, y)
+
+
+@implements(np.heaviside)
+def heaviside(x: Any, at_zero: Any, /) -> Any:
+    """0 below zero, 1 above, and `at_zero` at zero, which alone receives a gradient, there.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.heaviside([-1.0, 0.0, 2.0], 0.5).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    x = arrayed(x)
+    return where(x == 0, at_zero, 0.5 * (sign(x) + 1))
+
+
+@implements(np.real_if_close)
+def real_if_close(x: Any, /, tol: float = 100) -> Any:
+    """The real part where no imaginary part is larger than `tol` (in units of the dtype's precision), else x."""
+    x = arrayed(x)
+    value = x.value if isinstance(x, Tracked) else x
+    return gates.real(x) if is_complex(x.dtype) and not is_complex(np.real_if_close(value, tol).dtype) else x
+
+
+@implements(np.copysign)
+def copysign(x: Any, y: Any, /) -> Any:
+    """x with the sign of y."""
+    return apply(COPYSIGN, x, y)
+
+
 @implements(np.abs, np.fabs)
 def abs(x: Any, /) -> Any:
     """Distance from zero."""
@@ -395,7 +538,11 @@ def abs(x: Any, /) -> Any:
 
 @implements(np.sign)
 def sign(x: Any, /) -> Any:
-    """-1, 0 or 1; no gradient passes."""
+    """-1, 0 or 1; no gradient passes. For a complex number x / |x|, which turns with x."""
+    x = arrayed(x)
+    if is_complex(x.dtype):
+        size = abs(x)
+        return x / where(size == 0, 1.0, size)
     return apply(SIGN, x)
 
 
@@ -411,10 +558,20 @@ def ceil(x: Any, /) -> Any:
     return apply(CEIL, x)
 
 
-@implements(np.rint)
-def round(x: Any, /) -> Any:
-    """The nearest integer, halves to the even one; no gradient passes."""
-    return apply(ROUND, x)
+@implements(np.trunc, np.fix)
+def trunc(x: Any, /) -> Any:
+    """x cut to an integer, towards zero; no gradient passes."""
+    return apply(TRUNC, x)
+
+
+@implements(np.rint, np.round, np.around)
+def round(x: Any, /, decimals: int = 0) -> Any:
+    """The nearest number of so many decimals, halves to the even one; no gradient passes."""
+    if decimals == 0:
+        return apply(ROUND, x)
+    scale = 10.0 ** builtins.abs(decimals)
+    x = arrayed(x)
+    return apply(ROUND, x * scale) / scale if decimals > 0 else apply(ROUND, x / scale) * scale
 
 
 @implements(np.equal)
@@ -489,6 +646,12 @@ def logical_or(x: Any, y: Any, /) -> Any:
     return apply(OR, _truth(x), _truth(y))
 
 
+@implements(np.logical_xor)
+def logical_xor(x: Any, y: Any, /) -> Any:
+    """One of them is true (not zero), the other is not."""
+    return apply(XOR, _truth(x), _truth(y))
+
+
 @implements(np.logical_not)
 def logical_not(x: Any, /) -> Any:
     """Not true (zero)."""
@@ -497,4 +660,5 @@ def logical_not(x: Any, /) -> Any:
 
 def _truth(x: Any) -> Any:
     """x as booleans."""
-    return x if dtype_name(getattr(x, "dtype", type(x).__name__)) == "bool" else x != 0
+    x = arrayed(x)
+    return x if dtype_name(x.dtype) == "bool" else x != 0

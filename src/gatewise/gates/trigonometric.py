@@ -1,4 +1,4 @@
-"""Trigonometric and hyperbolic gates."""
+"""Trigonometric and hyperbolic gates, their inverses, and the geometry of points and angles."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.gate import Elementwise, Kink, implements
-from gatewise.graph import apply
+from gatewise.graph import apply, arrayed, is_complex, untracked
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
 __all__ = [
     "acos",
+    "acosh",
+    "angle",
     "asin",
+    "asinh",
     "atan",
     "atan2",
+    "atanh",
     "cos",
     "cosh",
+    "deg2rad",
+    "hypot",
+    "rad2deg",
     "sin",
     "sinh",
     "tan",
@@ -161,6 +168,72 @@ class Tanh(Elementwise):
         return g * (1 - out * out)
 
 
+class Asinh(Elementwise):
+    """Inverse hyperbolic sine"""
+
+    name = "asinh"
+    symbol = "asinh"
+    story = "divides by √(1+x²): far from zero little passes, as through a logarithm"
+    samples = (*unary_samples(), sample(draw.complexes(3)))
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.asinh(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / gates.sqrt(1 + x * x)
+
+
+class Acosh(Elementwise):
+    """Inverse hyperbolic cosine, for x ≥ 1"""
+
+    name = "acosh"
+    symbol = "acosh"
+    story = "divides by √(x²-1): the nearer to 1, the larger the gradient"
+    samples = (*unary_samples(lambda *shape, dtype="float64": draw.Draw(shape, 1.3, 4.0, dtype)),)
+    kinks = (Kink((1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.acosh(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / (gates.sqrt(x - 1) * gates.sqrt(x + 1))
+
+
+class Atanh(Elementwise):
+    """Inverse hyperbolic tangent"""
+
+    name = "atanh"
+    symbol = "atanh"
+    story = "divides by 1 - x²: the nearer to ±1, the larger the gradient"
+    samples = (*unary_samples(draw.unit), sample(draw.complexes(3)))
+    kinks = (Kink((1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.atanh(x)
+
+    def local_x(self, g: Any, x: Any) -> Any:
+        return g / ((1 - x) * (1 + x))
+
+
+class Hypot(Elementwise):
+    """Distance of the point (x, y) from the origin, without overflow"""
+
+    name = "hypot"
+    symbol = "hypot"
+    story = "points: each input receives the upstream gradient times its share of the direction, never more than all"
+    samples = broadcast_samples()
+    kinks = (Kink((0.0, 0.0), (0.0, 0.0), "every direction leads away from the origin: the smallest choice is 0"),)
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.hypot(x, y)
+
+    def local_x(self, g: Any, x: Any, out: Any) -> Any:
+        return g * (x / gates.where(out == 0, 1.0, out))
+
+    def local_y(self, g: Any, y: Any, out: Any) -> Any:
+        return g * (y / gates.where(out == 0, 1.0, out))
+
+
 class Atan2(Elementwise):
     """Angle of the point (x, y), from -π to π; the first operand is y"""
 
@@ -174,16 +247,18 @@ class Atan2(Elementwise):
         return xp.atan2(y, x)
 
     def local_y(self, g: Any, y: Any, x: Any) -> Any:
-        return g * x / _squared_radius(y, x)
+        return g * _over_squared_radius(x, y, x)
 
     def local_x(self, g: Any, y: Any, x: Any) -> Any:
-        return -(g * y / _squared_radius(y, x))
+        return -(g * _over_squared_radius(y, y, x))
 
 
-def _squared_radius(y: Any, x: Any) -> Any:
-    """x² + y², with 1 for the origin, where the numerators are 0."""
-    squared = x * x + y * y
-    return gates.where(squared == 0, 1.0, squared)
+def _over_squared_radius(numerator: Any, y: Any, x: Any) -> Any:
+    """numerator / (x² + y²), 0 at the origin; scaled by the larger of the two, so that no square overflows."""
+    scale = gates.maximum(abs(untracked(x)), abs(untracked(y)))
+    scale = gates.where(scale == 0, 1.0, scale)
+    squares = (x / scale) * (x / scale) + (y / scale) * (y / scale)
+    return numerator / scale / gates.where(squares == 0, 1.0, squares) / scale
 
 
 SIN = Sin()
@@ -196,6 +271,10 @@ SINH = Sinh()
 COSH = Cosh()
 TANH = Tanh()
 ATAN2 = Atan2()
+ASINH = Asinh()
+ACOSH = Acosh()
+ATANH = Atanh()
+HYPOT = Hypot()
 
 
 @implements(np.sin)
@@ -256,3 +335,53 @@ def tanh(x: Any, /) -> Any:
 def atan2(y: Any, x: Any, /) -> Any:
     """Angle of the point (x, y)."""
     return apply(ATAN2, y, x)
+
+
+@implements(np.arcsinh)
+def asinh(x: Any, /) -> Any:
+    """Inverse hyperbolic sine."""
+    return apply(ASINH, x)
+
+
+@implements(np.arccosh)
+def acosh(x: Any, /) -> Any:
+    """Inverse hyperbolic cosine."""
+    return apply(ACOSH, x)
+
+
+@implements(np.arctanh)
+def atanh(x: Any, /) -> Any:
+    """Inverse hyperbolic tangent."""
+    return apply(ATANH, x)
+
+
+@implements(np.hypot)
+def hypot(x: Any, y: Any, /) -> Any:
+    """Distance of the point (x, y) from the origin; there its gradient is 0.
+
+    Example:
+        >>> import gatewise as gw
+        >>> [round(float(g), 6) for g in gw.grad(gw.hypot, argnums=(0, 1))(3.0, 4.0)]
+        [0.6, 0.8]
+    """
+    return apply(HYPOT, x, y)
+
+
+@implements(np.deg2rad, np.radians)
+def deg2rad(x: Any, /) -> Any:
+    """Degrees as radians."""
+    return gates.multiply(arrayed(x), float(np.pi / 180))
+
+
+@implements(np.rad2deg, np.degrees)
+def rad2deg(x: Any, /) -> Any:
+    """Radians as degrees."""
+    return gates.multiply(arrayed(x), float(180 / np.pi))
+
+
+@implements(np.angle)
+def angle(z: Any, /, deg: bool = False) -> Any:
+    """The angle of complex numbers, from -π to π; 0 or π for real ones. At 0 its gradient is 0."""
+    z = arrayed(z)
+    turned = atan2(gates.imag(z), gates.real(z)) if is_complex(z.dtype) else atan2(0.0, z)
+    return rad2deg(turned) if deg else turned

@@ -1,0 +1,464 @@
+"""Order and choice: sorting, looking up between sorted points, and picking entries by indices or conditions.
+
+Sorting is a gate; what picks entries is composed of indexing and `where`. Functions that answer with indices
+(`argsort`, `searchsorted`) carry no gradient and are computed on values. Medians and quantiles are in `statistics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.errors import DTypeError, InputError, ShapeError
+from gatewise.gate import Gate, Kink, broadcast_shapes, implements, normalize_axis, refuse
+from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, namespace
+from gatewise.samples import sample
+
+__all__ = [
+    "argpartition",
+    "argsort",
+    "choose",
+    "compress",
+    "extract",
+    "interp",
+    "partition",
+    "piecewise",
+    "put_along_axis",
+    "searchsorted",
+    "select",
+    "sort",
+    "take_along_axis",
+    "unique",
+]
+
+# ------------------------------------------------------------------------------------------------------------- sorting
+
+
+@dataclass(frozen=True)
+class Sort(Gate):
+    """Entries in increasing order along an axis, NaN last"""
+
+    name = "sort"
+    symbol = "sort"
+    story = "routes: each entry receives the upstream gradient of the place that it was sorted to"
+    samples = (
+        sample(draw.normal(5), axis=0),
+        sample(draw.normal(3, 4), axis=1),
+        sample(draw.normal(2, 3, 2), axis=1),
+        sample(draw.normal(0, 2), axis=0),
+        sample(draw.normal(4, dtype="float32"), axis=0),
+    )
+    kinks = (
+        Kink(
+            ([3.0, 1.0, 3.0],),
+            ([1.0, 1.0, 1.0],),
+            "a tie: entries that are equal share what their places receive",
+            (("axis", 0),),
+        ),
+    )
+
+    axis: int
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.sort(x, axis=self.axis)
+
+    def local_x(self, g: Any, x: Any, out: Any) -> Any:
+        return apply(Rearrange(self.axis), g, out, x)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return specs[0]
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.argsort(inputs[0], axis=self.axis, kind="stable")
+
+
+@dataclass(frozen=True)
+class Partition(Sort):
+    """Entries with those of some ranks in their sorted places along an axis, smaller ones before, larger ones after"""
+
+    name = "partition"
+    symbol = "partition"
+    samples = (
+        sample(draw.normal(5), axis=0, ranks=(2,)),
+        sample(draw.normal(3, 4), axis=1, ranks=(0, 2)),
+    )
+    kinks = ()
+
+    ranks: tuple[int, ...]
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return np.partition(x, self.ranks, axis=self.axis) if xp is np else xp.sort(x, axis=self.axis)
+
+
+@dataclass(frozen=True)
+class Rearrange(Gate):
+    """x, whose entries belong to those of `before`, put where the same entries stand in `after`
+
+    `before` and `after` hold the same entries along the axis, in different orders. Where some are equal, theirs of x
+    are averaged: which of them belongs to which is a choice, and that is its mean.
+    """
+
+    name = "rearrange"
+    symbol = "rearrange"
+    story = "routes: each entry receives the upstream gradient of the place that it was moved to"
+    samples = (
+        sample(draw.normal(4), [1.0, 2.0, 3.0, 4.0], [3.0, 1.0, 4.0, 2.0], axis=0),
+        sample(draw.normal(4), [1.0, 2.0, 2.0, 4.0], [2.0, 1.0, 4.0, 2.0], axis=0),
+        sample(draw.normal(2, 3), [[1.0, 2.0, 2.0], [1.0, 2.0, 3.0]], [[2.0, 1.0, 2.0], [3.0, 1.0, 2.0]], axis=1),
+        sample(draw.complexes(3), [1.0, 2.0, 3.0], [3.0, 1.0, 2.0], axis=0),
+    )
+
+    axis: int
+
+    def forward(self, xp: Any, x: Any, before: Any, after: Any) -> Any:
+        if xp is np:
+            return _rearranged(x, before, after, self.axis)
+        if hasattr(xp, "each"):  # many examples at once, each with an order of its own
+            return xp.each(lambda *arrays: apply(self, *arrays), x, before, after)
+        return xp.asarray(_rearranged(*(np.asarray(array) for array in (x, before, after)), self.axis), dtype=x.dtype)
+
+    def local_x(self, g: Any, before: Any, after: Any) -> Any:
+        return apply(self, g, after, before)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return specs[0]
+
+
+def _rearranged(x: Any, before: Any, after: Any, axis: int) -> Any:
+    """x moved as its owners moved, from their places in `before` to those in `after`."""
+    source, target = (np.argsort(array, axis=axis, kind="stable") for array in (before, after))
+    ordered = np.take_along_axis(x, source, axis)
+    owners = np.moveaxis(np.take_along_axis(before, source, axis), axis, -1)
+    starts = np.ones(owners.shape, bool)
+    starts[..., 1:] = owners[..., 1:] != owners[..., :-1]
+    if not starts.all():
+        row = np.moveaxis(ordered, axis, -1)
+        first = np.flatnonzero(starts)
+        counts = np.diff(first, append=starts.size)
+        means = np.add.reduceat(row.ravel(), first) / counts
+        shared = np.repeat(means, counts).reshape(row.shape)
+        ordered = np.moveaxis(np.where(np.repeat(counts, counts).reshape(row.shape) > 1, shared, row), -1, axis)
+    out = np.empty_like(x)
+    np.put_along_axis(out, target, ordered.astype(x.dtype, copy=False), axis)
+    return out
+
+
+def _along(a: Any, axis: Any, function: str) -> tuple[Any, int]:
+    """The array and the axis to work along; None: of all entries in a row."""
+    a = arrayed(a)
+    if axis is None:
+        return gates.ravel(a), 0
+    return a, normalize_axis(axis, len(a.shape), function)
+
+
+@implements(np.sort)
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: Any = None
+) -> Any:
+    """Entries in increasing order along `axis` (None: all in a row), NaN last; equal ones share their gradients.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.grad(lambda x: gw.sort(x)[0])([3.0, 1.0, 2.0]).tolist()
+        [0.0, 1.0, 0.0]
+    """
+    refuse("sort", {"order": order})
+    a, axis = _along(a, axis, "sort")
+    ordered = apply(Sort(axis), a)
+    return gates.flip(ordered, axis=axis) if descending else ordered
+
+
+@implements(np.partition)
+def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """Entries so that the one of rank `kth` (or several) is in its sorted place, with smaller ones before it."""
+    refuse("partition", {"order": order})
+    a, axis = _along(a, axis, "partition")
+    length = a.shape[axis]
+    ranks = [normalize_axis(rank, length, "partition") for rank in np.atleast_1d(kth)]
+    return apply(Partition(axis, tuple(ranks)), a)
+
+
+@implements(np.argsort)
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: Any = None
+) -> Any:
+    """Indices that would sort `a`; integers, so they carry no gradient."""
+    refuse("argsort", {"order": order})
+    value = _value(a)
+    xp = namespace((value,))
+    if axis is None:
+        value, axis = gates.ravel(value), -1
+    if xp is np:
+        indices = np.argsort(value, axis=axis, kind=kind or ("stable" if stable or descending else None))
+    else:
+        indices = xp.argsort(value, axis=axis)
+    if not descending:
+        return indices
+    if xp is np:  # equal entries keep their order
+        reversed_value = np.flip(value, axis)
+        indices = np.argsort(reversed_value, axis=axis, kind="stable")
+        return np.flip(np.shape(value)[axis] - 1 - indices, axis)
+    return xp.flip(indices, axis=axis)
+
+
+@implements(np.argpartition)
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """Indices that would partition `a`; integers, so they carry no gradient."""
+    return np.argpartition(_value(a), kth, axis=axis, kind=kind, order=order)  # type: ignore[call-overload]
+
+
+@implements(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    """Where `v` would go in the sorted `a`; integers, so they carry no gradient."""
+    values = _value(a), _value(v)
+    xp = namespace(values)
+    if xp is np:
+        return np.searchsorted(*values, side=side, sorter=sorter)
+    return xp.searchsorted(*values, side=side)
+
+
+@implements(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Any:
+    """The different entries in increasing order; entries that are equal share the gradient of the one they become."""
+    refuse("unique", {"axis": axis})
+    row = gates.ravel(ar)
+    value = _value(row)
+    answers = np.unique(
+        value.reshape(np.shape(_value(ar))),
+        return_index=True,
+        return_inverse=return_inverse,
+        return_counts=return_counts,
+        equal_nan=equal_nan,
+    )
+    ordered = np.sort(value)
+    keep = np.ones(ordered.shape, bool)
+    keep[1:] = ordered[1:] != ordered[:-1]
+    if equal_nan and ordered.dtype.kind in "fc":
+        keep[1:] &= ~(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
+    different = sort(row)[keep]
+    rest = answers[1:] if return_index else answers[2:]
+    return (different, *rest) if rest else different
+
+
+# ------------------------------------------------------------------------------------------- looking up between points
+
+
+@implements(np.interp)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """The function that runs straight from point to point (xp, fp), at x; differentiated with respect to all three.
+
+    Outside the points it is `left` and `right`, by default the first and last of `fp`; with `period`, it repeats. At a
+    point where two slopes meet, the smallest between them is taken: 0 at a peak, else the flatter one.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.grad(gw.interp, argnums=(0, 2))(1.5, [1.0, 2.0], [10.0, 30.0])[0].tolist()
+        20.0
+    """
+    x, xp, fp = (_floating(array) for array in (x, xp, fp))
+    if len(xp.shape) != 1 or tuple(xp.shape) != tuple(fp.shape):
+        raise ShapeError(f"interp: xp and fp are rows of equal length; got shapes {xp.shape} and {fp.shape}")
+    if not xp.shape[0]:
+        raise ShapeError("interp: there are no points to run between")
+    if period is not None:
+        if not period:
+            raise InputError("interp: a period cannot be 0")
+        period, left, right = abs(period), None, None
+        x, xp = gates.remainder(x, period), gates.remainder(xp, period)
+        order = np.argsort(_value(xp))
+        xp, fp = xp[order], fp[order]
+        xp = gates.concat([xp[-1:] - period, xp, xp[:1] + period])
+        fp = gates.concat([fp[-1:], fp, fp[:1]])
+    return _between_points(x, xp, fp, fp[0] if left is None else left, fp[-1] if right is None else right)
+
+
+def _floating(array: Any) -> Any:
+    """In double precision, as NumPy interpolates."""
+    array = arrayed(array)
+    return gates.astype(array, "complex128" if np.dtype(dtype_name(array.dtype)).kind == "c" else "float64")
+
+
+def _between_points(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
+    """The interpolation; which stretch an x lies in is found on values, as it does not change with small steps."""
+    at, points = _value(x), _value(xp)
+    last = len(points) - 1
+    on = np.clip(np.searchsorted(points, at, side="right") - 1, 0, last)  # the last point that is not after x
+    if not last:
+        inside = fp[on]
+    else:
+        segment, flat = _stretch(at, points, _value(fp), on)
+        slope = (fp[segment + 1] - fp[segment]) / (xp[segment + 1] - xp[segment])
+        inside = gates.where(flat, fp[on], slope * (x - xp[segment]) + fp[segment])
+    out = gates.where(at < points[0], left, gates.where(at > points[-1], right, inside))
+    return gates.where(at == at, out, np.nan)
+
+
+def _stretch(at: Any, points: Any, heights: Any, on: Any) -> tuple[Any, Any]:
+    """Which stretch's slope each x takes, and where the slope is 0 because x is on a point between rise and fall."""
+    with np.errstate(all="ignore"):
+        slopes = np.concatenate([[0.0], np.diff(heights) / np.diff(points), [0.0]])
+    before, after = slopes[on], slopes[on + 1]
+    hit = at == points[on]
+    flat = hit & ~(np.real(before * np.conj(after)) > 0)
+    flatter = np.where(hit & (np.abs(before) < np.abs(after)), on - 1, on)
+    return np.clip(flatter, 0, len(points) - 2), flat
+
+
+# -------------------------------------------------------------------------------------------------- picking by indices
+
+
+def _grid(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """The full index that picks `indices` along an axis and each entry's own place along the others."""
+    if len(indices.shape) != len(shape):
+        raise ShapeError(f"indices of shape {tuple(indices.shape)} need as many axes as the array of shape {shape}")
+    key: list[Any] = []
+    for place, length in enumerate(shape):
+        own = np.arange(length).reshape([-1 if i == place else 1 for i in range(len(shape))])
+        key.append(indices if place == axis else own)
+    return tuple(key)
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    """Entries at `indices` along `axis`, which hold a choice for every line: ``x`` sorted is x at its `argsort`."""
+    arr, axis = _along(arr, axis, "take_along_axis")
+    indices = arrayed(_value(indices))
+    return gates.getitem(arr, _grid(tuple(arr.shape), indices, axis))
+
+
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
+    """A new array: `arr` with `values` written at `indices` along `axis`.
+
+    NumPy's own writes into its array and answers nothing; ``np.put_along_axis`` on an Array does the same.
+    """
+    shape = tuple(np.shape(arr))
+    arr, axis = _along(arr, axis, "put_along_axis")
+    written = gates.setitem(arr, _grid(tuple(arr.shape), arrayed(_value(indices)), axis), values)
+    return gates.reshape(written, shape)
+
+
+@implements(np.put_along_axis)
+def _put_along_axis_in_place(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    if not isinstance(arr, Tracked):
+        refuse("np.put_along_axis", {"arr": "a plain array, which would lose the gradient of traced values"})
+    arr[...] = put_along_axis(arr, indices, values, axis)
+
+
+@implements(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """For each entry of the integers `a` the entry of the choice of that number.
+
+    `mode` says what a number without a choice means: an error, or counted around (``"wrap"``) or cut (``"clip"``).
+    """
+    refuse("choose", {"out": out})
+    parts = [arrayed(choice) for choice in choices]
+    a = arrayed(_value(a))
+    shape = broadcast_shapes(tuple(a.shape), *(tuple(part.shape) for part in parts))
+    numbers = np.broadcast_to(a, shape)
+    if mode == "wrap":
+        numbers = numbers % len(parts)
+    elif mode == "clip":
+        numbers = np.clip(numbers, 0, len(parts) - 1)
+    elif numbers.size and not (numbers.min() >= 0 and numbers.max() < len(parts)):
+        raise ShapeError(f"choose: numbers from {numbers.min()} to {numbers.max()} for {len(parts)} choices")
+    chosen = gates.stack([gates.broadcast_to(part, shape) for part in parts])
+    return take_along_axis(chosen, numbers[None], axis=0)[0]
+
+
+# ----------------------------------------------------------------------------------------------- picking by conditions
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """The slices of `a` along `axis` (None: entries of the row) for which the vector `condition` holds."""
+    refuse("compress", {"out": out})
+    condition = np.asarray(_value(condition))
+    if condition.ndim != 1:
+        raise ShapeError(f"compress: the condition is a vector; got shape {condition.shape}")
+    a, axis = _along(a, axis, "compress")
+    return gates.take(a, np.flatnonzero(condition), axis=axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """The entries where `condition` holds, in a row."""
+    return gates.getitem(gates.ravel(arr), np.flatnonzero(np.asarray(_value(condition))))
+
+
+@implements(np.select)
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """Entry by entry the choice of the first condition that holds, else `default`.
+
+    Raises:
+        ShapeError: There are not as many conditions as choices, or none.
+        DTypeError: A condition is not boolean.
+    """
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ShapeError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    numbers = [choice if type(choice) in (int, float, complex) else arrayed(choice) for choice in choicelist]
+    out = default if type(default) in (int, float, complex) else arrayed(default)
+    for condition, choice in zip(reversed(condlist), reversed(numbers), strict=True):
+        condition = arrayed(condition)
+        if dtype_name(condition.dtype) != "bool":
+            raise DTypeError(f"select: conditions are boolean; got {condition.dtype}")
+        out = gates.where(condition, choice, out)
+    return out
+
+
+@implements(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
+    """Where a condition holds, the value of its function (or its number) there; the dtype is that of `x`.
+
+    One function more than conditions is for where none holds; where no function is, the result is 0.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> f = lambda x: np.sum(np.piecewise(x, [x < 0, x >= 0], [lambda x: -x, lambda x: x ** 2]))
+        >>> gw.grad(f)(np.array([-2.0, 3.0])).tolist()
+        [-1.0, 6.0]
+    """
+    x = arrayed(x)
+    conditions = _conditions(condlist, tuple(x.shape))
+    if len(conditions) == len(funclist) - 1:
+        conditions.append(~np.any(conditions, axis=0))
+    elif len(conditions) != len(funclist):
+        raise ShapeError(
+            f"piecewise: with {len(conditions)} conditions, {len(conditions)} or {len(conditions) + 1} functions are "
+            f"expected; got {len(funclist)}"
+        )
+    out: Any = np.zeros(tuple(x.shape), dtype_name(x.dtype))
+    for condition, function in zip(conditions, funclist, strict=True):
+        if not callable(function):
+            out = gates.setitem(out, condition, function)
+        elif condition.any():
+            out = gates.setitem(out, condition, function(gates.getitem(x, condition), *args, **kw))
+    return out if isinstance(out, Tracked) else x * 0 + out
+
+
+def _conditions(condlist: Any, shape: tuple[int, ...]) -> list[Any]:
+    """The conditions of `piecewise` as boolean arrays; one alone need not be in a list."""
+    if isinstance(condlist, Tracked):
+        condlist = condlist.value
+    if np.ndim(condlist) == 0 or (
+        not isinstance(condlist[0], list | np.ndarray | Tracked) and (shape or not isinstance(condlist, list | tuple))
+    ):
+        condlist = [condlist]
+    return [np.broadcast_to(np.asarray(_value(condition), dtype=bool), shape) for condition in condlist]
+
+
+def _value(x: Any) -> Any:
+    return x.value if isinstance(x, Tracked) else x

@@ -1,0 +1,867 @@
+"""Statistics: spread, weighted means, order statistics, correlation, and all that skips what is not a number.
+
+Here are three gates (variance, standard deviation, order statistics) and many compositions of them and others. Plain
+sums, means and extremes are in `reduction`, sorting is in `ordering`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gatewise import gates
+from gatewise import samples as draw
+from gatewise.errors import DTypeError, InputError, ShapeError
+from gatewise.gate import Gate, Kink, Reduction, implements, normalize_axes, refuse
+from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, is_complex
+from gatewise.samples import Sample, sample
+
+__all__ = [
+    "average",
+    "corrcoef",
+    "cov",
+    "median",
+    "nan_to_num",
+    "nanmax",
+    "nanmean",
+    "nanmedian",
+    "nanmin",
+    "nanpercentile",
+    "nanprod",
+    "nanquantile",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "percentile",
+    "ptp",
+    "quantile",
+    "std",
+    "var",
+]
+
+# ------------------------------------------------------------------------------------------------------------- spread
+
+
+def _spread_samples() -> tuple[Sample, ...]:
+    return (
+        sample(draw.normal(3, 4), axis=(0, 1), keepdims=False, ddof=0),
+        sample(draw.normal(3, 4), axis=(0,), keepdims=False, ddof=1),
+        sample(draw.normal(2, 3, 4), axis=(0, 2), keepdims=True, ddof=0.5),
+        sample(draw.normal(3), axis=(0,), keepdims=False, ddof=0),
+        sample(draw.normal(4, dtype="float32"), axis=(0,), keepdims=False, ddof=1),
+        sample(draw.complexes(2, 3), axis=(1,), keepdims=False, ddof=0),
+    )
+
+
+@dataclass(frozen=True)
+class Var(Reduction):
+    """Mean squared distance from the mean over axes, with `ddof` taken off the number of entries"""
+
+    name = "var"
+    symbol = "var"
+    story = "pushes apart: each entry receives the upstream gradient times twice its distance from the mean, averaged"
+    samples = _spread_samples()
+    kinks = (
+        Kink(
+            ([2.0, 2.0, 2.0],),
+            ([0.0, 0.0, 0.0],),
+            "no kink: the bottom of a bowl",
+            (("axis", (0,)), ("keepdims", False), ("ddof", 0)),
+        ),
+    )
+    holomorphic = False  # real also for complex entries
+
+    ddof: float
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        if xp is np:
+            return np.var(x, axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+        if not is_complex(x.dtype):
+            return xp.var(x, axis=self.axis, correction=self.ddof, keepdims=self.keepdims)
+        centred = x - xp.mean(x, axis=self.axis, keepdims=True)
+        squares = xp.real(centred) ** 2 + xp.imag(centred) ** 2
+        return xp.sum(squares, axis=self.axis, keepdims=self.keepdims) / (self.count(x.shape) - self.ddof)
+
+    def local_x(self, g: Any, x: Any, x_shape: Any) -> Any:
+        return gates.reshape(g, self.kept_shape(x_shape)) * (self.weight(x_shape) * 2) * self.centred(x, x_shape)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return super().infer(*specs) if not self.ddof else replace(self, ddof=0).infer(*specs)
+
+    def weight(self, shape: tuple[int, ...]) -> float:
+        """What the squared distances are multiplied with."""
+        freedom = self.count(shape) - self.ddof
+        return 1 / freedom if freedom > 0 else np.nan
+
+    def centred(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Distances from the mean."""
+        return x - gates.mean(x, axis=self.axis, keepdims=True) if prod(shape) else x
+
+
+class Std(Var):
+    """Root of the mean squared distance from the mean over axes, with `ddof` taken off the number of entries"""
+
+    name = "std"
+    symbol = "std"
+    story = "pushes apart: each entry receives the upstream gradient times its distance from the mean in standard units"
+    kinks = (
+        Kink(
+            ([2.0, 2.0, 2.0],),
+            ([0.0, 0.0, 0.0],),
+            "a constant: the tip of a cone, whose smallest subgradient is 0",
+            (("axis", (0,)), ("keepdims", False), ("ddof", 0)),
+        ),
+        Kink(
+            ([0.1, 0.1, 0.1],),
+            ([0.0, 0.0, 0.0],),
+            "a constant, though rounding of the mean makes the value 1e-17",
+            (("axis", (0,)), ("keepdims", False), ("ddof", 0)),
+        ),
+    )
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        if xp is np:
+            return np.std(x, axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+        return xp.sqrt(Var.forward(self, xp, x))
+
+    def local_x(self, g: Any, x: Any, out: Any, x_shape: Any) -> Any:
+        if not prod(x_shape):
+            return x
+        kept = self.kept_shape(x_shape)
+        first = x[tuple(slice(0, 1) if i in self.axis else slice(None) for i in range(len(x_shape)))]
+        differing = gates.sum(gates.astype(x != first, dtype_name(out.dtype)), axis=self.axis, keepdims=True)
+        out = gates.reshape(out, kept)
+        flat = (differing == 0) | (out == 0)
+        scale = gates.reshape(g, kept) * self.weight(x_shape) / gates.where(flat, 1.0, out)
+        return gates.where(flat, 0.0, scale * self.centred(x, x_shape))
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        (x,) = inputs
+        mean = np.mean(x, axis=self.axis, keepdims=True)
+        tip = np.reshape(out, self.kept_shape(x.shape)) <= 1e-4 * np.maximum(1, np.abs(mean))
+        return np.where(tip, np.sign(np.real(x - mean)), 0)  # near the tip, which side of it x is on
+
+
+def _spread(gate: type[Var], a: Any, axis: Any, ddof: Any, keepdims: Any, options: dict[str, Any]) -> Any:
+    """Apply one of the two gates with NumPy's arguments."""
+    a = _in_dtype(a, options.pop("dtype"))
+    correction = options.pop("correction")
+    if correction is not None and correction is not np._NoValue:
+        if ddof:
+            raise InputError(f"{gate.name}: ddof and correction are two names of one option; give one of them")
+        ddof = correction
+    refuse(gate.name, options)
+    return apply(gate(normalize_axes(axis, len(a.shape), gate.name), _flag(keepdims), ddof), a)
+
+
+@implements(np.var)
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Mean squared distance from the mean over `axis` (None: all axes).
+
+    `ddof`, or `correction` as the Array API standard calls it, is taken off the number of entries in the mean.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.grad(gw.var)([1.0, 2.0, 6.0]).tolist()
+        [-1.3333333333333333, -0.6666666666666666, 2.0]
+    """
+    options = {"dtype": dtype, "correction": correction, "out": out, "where": where, "mean": mean}
+    return _spread(Var, a, axis, ddof, keepdims, options)
+
+
+@implements(np.std)
+def std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Root of the mean squared distance from the mean over `axis` (None: all axes).
+
+    `ddof`, or `correction` as the Array API standard calls it, is taken off the number of entries in the mean. The
+    gradient at a constant is 0.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.grad(gw.std)([1.0, 1.0, 1.0]).tolist()
+        [0.0, 0.0, 0.0]
+    """
+    options = {"dtype": dtype, "correction": correction, "out": out, "where": where, "mean": mean}
+    return _spread(Std, a, axis, ddof, keepdims, options)
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """Largest minus smallest entry over `axis`, "peak to peak"."""
+    refuse("ptp", {"out": out})
+    return gates.max(a, axis=axis, keepdims=keepdims) - gates.min(a, axis=axis, keepdims=keepdims)
+
+
+@implements(np.average)
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
+    """Mean over `axis` with `weights`, which have the shape of `a` or of its axes named by `axis`.
+
+    Returns:
+        The mean, or with `returned` a pair of the mean and the sum of the weights, in the same shape.
+
+    Raises:
+        ShapeError: The weights' shape is neither.
+        ZeroDivisionError: The weights sum to zero.
+    """
+    a = arrayed(a)
+    if weights is None:
+        mean = gates.mean(a, axis=axis, keepdims=keepdims)
+        total: Any = prod(a.shape) / builtins.max(prod(mean.shape), 1)
+    else:
+        weights = _weights_as(arrayed(weights), a.shape, axis)
+        dtype = np.result_type(_dtype(a), _dtype(weights), *([] if _is_inexact(a) else [np.float64]))
+        total = gates.sum(gates.astype(weights, dtype), axis=axis, keepdims=keepdims)
+        if np.any(_value(total) == 0):
+            raise ZeroDivisionError("average: the weights sum to zero, so they cannot be normalized")
+        mean = gates.sum(gates.astype(a * weights, dtype), axis=axis, keepdims=keepdims) / total
+    if not returned:
+        return mean
+    total = gates.astype(arrayed(total), dtype_name(mean.dtype))
+    return mean, gates.broadcast_to(total, mean.shape) if tuple(total.shape) != tuple(mean.shape) else total
+
+
+def _weights_as(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    """Weights with as many axes as the array they weigh."""
+    if tuple(weights.shape) == tuple(shape):
+        return weights
+    given = () if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    axes = [normalize_axes(a, len(shape), "average")[0] for a in given]
+    if tuple(weights.shape) != tuple(shape[a] for a in axes) or not axes:
+        raise ShapeError(
+            f"average: weights of shape {tuple(weights.shape)} fit neither shape {tuple(shape)} nor its axes {axis}"
+        )
+    order = sorted(range(len(axes)), key=axes.__getitem__)
+    return gates.reshape(
+        gates.permute_dims(weights, order), tuple(n if i in axes else 1 for i, n in enumerate(shape))
+    )
+
+
+# -------------------------------------------------------------------------------------------------- order statistics
+
+
+@dataclass(frozen=True)
+class OrderStatistics(Gate):
+    """The entries of given ranks along the last axis, counted from the smallest; NaN where an entry is NaN"""
+
+    name = "order_statistics"
+    symbol = "ranks"
+    story = "routes: the entry of a rank receives all of that rank's upstream gradient, the others nothing"
+    samples = (
+        sample(draw.normal(5), ranks=(2,)),
+        sample(draw.normal(3, 4), ranks=(1, 2)),
+        sample(draw.normal(2, 2, 3), ranks=(0,)),
+        sample(draw.normal(0, 3), ranks=(1,)),
+        sample(draw.normal(4, dtype="float32"), ranks=(0, 3)),
+    )
+    kinks = (
+        Kink(
+            ([3.0, 3.0, 1.0],),
+            ([0.5, 0.5, 0.0],),
+            "a tie: those that have the rank share evenly, the smallest subgradient",
+            (("ranks", (1,)),),
+        ),
+    )
+
+    ranks: tuple[int, ...]
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        last = x.shape[-1] - 1
+        if xp is np:
+            parted = np.partition(x, sorted({*self.ranks, last}), axis=-1)
+            out = parted[..., list(self.ranks)]
+            out[(parted[..., last] != parted[..., last])] = np.nan if out.dtype.kind in "fc" else 0
+            return out
+        ordered = xp.sort(x, axis=-1)
+        largest = ordered[..., last:]
+        chosen = xp.concat([ordered[..., rank : rank + 1] for rank in self.ranks], axis=-1)
+        return xp.where(largest == largest, chosen, largest)
+
+    def local_x(self, g: Any, x: Any, out: Any) -> Any:
+        total = None
+        for place in range(len(self.ranks)):
+            column = (..., slice(place, place + 1))
+            winners = gates.astype(x == out[column], dtype_name(out.dtype))
+            part = g[column] * winners / gates.sum(winners, axis=-1, keepdims=True)
+            total = part if total is None else total + part
+        return total
+
+    def infer(self, *specs: Spec) -> Spec:
+        (x,) = specs
+        return Spec((*x.shape[:-1], len(self.ranks)), x.dtype)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(inputs[0][..., None] - out[..., None, :])
+
+
+#: With more ranks than this, one sort is quicker than a pass over the entries for each.
+_RANKS_AT_MOST = 8
+
+
+def _ranked(lines: Any, ranks: Any) -> Any:
+    """The entries of `ranks` (an integer array) along the last axis of `lines`; shape: rest of lines, then of ranks."""
+    wanted, places = np.unique(ranks, return_inverse=True)
+    if len(wanted) <= _RANKS_AT_MOST:
+        chosen = apply(OrderStatistics(tuple(wanted.tolist())), lines)
+    else:
+        ordered = gates.sort(lines, axis=-1)
+        chosen = gates.where(ordered[..., -1:] == ordered[..., -1:], ordered[..., wanted], np.nan)
+    if len(wanted) == places.size and np.array_equal(places.ravel(), np.arange(places.size)):
+        return gates.reshape(chosen, (*chosen.shape[:-1], *np.shape(ranks)))
+    return chosen[..., places.reshape(np.shape(ranks))]
+
+
+def _lines(a: Any, axis: Any, function: str) -> tuple[Any, tuple[int, ...]]:
+    """`a` with the axes to fold as one, at the end; and its shape with those axes as 1."""
+    shape = tuple(a.shape)
+    axes = normalize_axes(axis, len(shape), function)
+    rest = tuple(i for i in range(len(shape)) if i not in axes)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    if rest + axes != tuple(range(len(shape))):
+        a = gates.permute_dims(a, rest + axes)
+    length = prod(shape[i] for i in axes)
+    return gates.reshape(a, (*(shape[i] for i in rest), length)), kept
+
+
+@implements(np.median)
+def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """The middle entry over `axis` (None: all axes), or the mean of the two middle ones.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.grad(gw.median)([1.0, 5.0, 2.0, 9.0]).tolist()
+        [0.0, 0.5, 0.5, 0.0]
+    """
+    refuse("median", {"out": out})
+    lines, kept = _lines(arrayed(a), axis, "median")
+    length = lines.shape[-1]
+    if not length:
+        middle = gates.mean(lines, axis=-1)
+    elif length % 2:
+        middle = gates.mean(_ranked(lines, np.array([length // 2])), axis=-1)
+    else:
+        middle = gates.mean(_ranked(lines, np.array([length // 2 - 1, length // 2])), axis=-1)
+    return gates.reshape(middle, kept) if _flag(keepdims) else middle
+
+
+# Between which ranks a quantile lies, per method (Hyndman and Fan 1996, and NumPy's own). Each rule is a function of
+# the number of entries n and of q, giving the virtual rank, which need not be whole.
+
+_CONTINUOUS: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda n, q: (n - 1) * q,
+    "interpolated_inverted_cdf": lambda n, q: n * q + (0 + q * (1 - 0 - 1)) - 1,
+    "hazen": lambda n, q: n * q + (0.5 + q * (1 - 0.5 - 0.5)) - 1,
+    "weibull": lambda n, q: n * q + (0 + q * (1 - 0 - 0)) - 1,
+    "median_unbiased": lambda n, q: n * q + (1 / 3.0 + q * (1 - 1 / 3.0 - 1 / 3.0)) - 1,
+    "normal_unbiased": lambda n, q: n * q + (3 / 8.0 + q * (1 - 3 / 8.0 - 3 / 8.0)) - 1,
+}
+_DISCRETE: dict[str, Callable[[Any, Any], Any]] = {
+    "lower": lambda n, q: np.floor((n - 1) * q),
+    "higher": lambda n, q: np.ceil((n - 1) * q),
+    "nearest": lambda n, q: np.around((n - 1) * q),
+    "inverted_cdf": lambda n, q: np.ceil(n * q - 1),
+    "closest_observation": lambda n, q: _closest(n * q - 1 - 0.5),
+}
+_HALFWAY: dict[str, Callable[[Any, Any], Any]] = {
+    "midpoint": lambda n, q: 0.5 * (np.floor((n - 1) * q) + np.ceil((n - 1) * q)),
+    "averaged_inverted_cdf": lambda n, q: n * q - 1,
+}
+
+
+def _closest(rank: Any) -> Any:
+    """The next whole rank, or this one where it is whole and odd."""
+    below = np.floor(rank)
+    return np.where((rank == below) & (below % 2 == 1), below, below + 1)
+
+
+def _neighbours(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
+    """The ranks below and above each quantile, and how far between them it lies (0 to 1); q may be traced.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    where_q = _value(q)
+    if method in _DISCRETE:
+        rank = np.clip(_DISCRETE[method](n, where_q), 0, n - 1).astype(int)
+        return rank, rank, 0.0
+    rule = _CONTINUOUS.get(method) or _HALFWAY.get(method)
+    if rule is None:
+        names = ", ".join(sorted({*_CONTINUOUS, *_DISCRETE, *_HALFWAY}))
+        raise InputError(f"quantile: there is no method {method!r}; the methods are {names}")
+    virtual = np.asarray(rule(n, where_q))
+    floor = np.floor(virtual)
+    below = np.clip(floor, 0, n - 1).astype(int)
+    above = np.where(virtual < 0, 0, np.clip(floor + 1, 0, n - 1)).astype(int)
+    if method == "midpoint":
+        between: Any = np.where(virtual % 1 == 0, 0.0, 0.5)
+    elif method == "averaged_inverted_cdf":
+        between = np.where(virtual == floor, 0.5, 1.0)
+    else:
+        between = rule(n, q) - floor
+    return below, above, between
+
+
+def _between(below: Any, above: Any, t: Any) -> Any:
+    """The point that is t of the way from one to the other; from the nearer end, as NumPy rounds it."""
+    step = above - below
+    return gates.where(_value(t) >= 0.5, above - step * (1 - t), below + step * t)
+
+
+def _fractions(q: Any, function: str, scale: float = 1.0) -> Any:
+    """q as an array, divided by `scale`, checked to lie in [0, 1]."""
+    q = arrayed(q) / scale if scale != 1.0 else arrayed(q)
+    if not _is_inexact(q):
+        q = gates.astype(q, "float64")
+    if not np.all((_value(q) >= 0) & (_value(q) <= 1)):
+        raise InputError(f"{function}: q must lie between 0 and {scale:g}")
+    return q
+
+
+def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any, options: dict[str, Any]) -> Any:
+    """Quantiles with q from 0 to 1; `weak`, where q was a Python number, which leaves the dtype to `a`."""
+    refuse("quantile", options)
+    lines, kept = _lines(arrayed(a), axis, "quantile")
+    length = lines.shape[-1]
+    if not length:
+        raise ShapeError("quantile: there are no entries to choose from")
+    if is_complex(lines.dtype):
+        raise DTypeError("quantile: complex numbers have no order")
+    below, above, between = _neighbours(length, q, method)
+    ranked = _ranked(lines, np.stack([below, above], axis=-1))
+    low, high = ranked[..., 0], ranked[..., 1]
+    if method in _DISCRETE:
+        result = low
+    else:
+        result = _between(low, high, float(between) if weak and not isinstance(between, Tracked) else between)
+    return _quantiles_first(result, len(np.shape(below)), kept if _flag(keepdims) else tuple(lines.shape[:-1]))
+
+
+def _quantiles_first(result: Any, number: int, shape: tuple[int, ...]) -> Any:
+    """The last `number` axes, those of q, moved to the front, and the others in `shape`."""
+    ndim = len(result.shape)
+    order = (*range(ndim - number, ndim), *range(ndim - number))
+    if number:
+        result = gates.permute_dims(result, order)
+    target = (*result.shape[:number], *shape)
+    return result if tuple(result.shape) == target else gates.reshape(result, target)
+
+
+@implements(np.quantile)
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Any:
+    """The value below which a share `q` of the entries over `axis` lies; all of NumPy's methods.
+
+    `q` may be an array, whose axes then come first in the result. With the methods that interpolate, the result is
+    differentiated with respect to `q` too.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.grad(lambda x: gw.quantile(x, 0.25))([4.0, 1.0, 3.0]).tolist()
+        [0.0, 0.5, 0.5]
+    """
+    options = {"out": out, "weights": weights, "interpolation": interpolation}
+    return _quantile(a, _fractions(q, "quantile"), type(q) in (int, float), axis, method, keepdims, options)
+
+
+@implements(np.percentile)
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Any:
+    """`quantile` with `q` from 0 to 100."""
+    options = {"out": out, "weights": weights, "interpolation": interpolation}
+    return _quantile(a, _fractions(q, "percentile", 100.0), type(q) in (int, float), axis, method, keepdims, options)
+
+
+# ------------------------------------------------------------------------------------------- skipping what is not a number
+
+
+@implements(np.nan_to_num)
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """x with NaN, +inf and -inf replaced, by default by 0 and the largest and smallest numbers of the dtype.
+
+    No gradient passes where an entry was replaced. The result is always a copy.
+    """
+    x = arrayed(x)
+    if not _is_inexact(x):
+        return x
+    if is_complex(x.dtype):
+        parts = [nan_to_num(part(x), True, nan, posinf, neginf) for part in (gates.real, gates.imag)]
+        return parts[0] + parts[1] * 1j
+    largest = np.finfo(_dtype(x)).max.item()
+    x = gates.where(x != x, nan, x)
+    x = gates.where(x == np.inf, largest if posinf is None else posinf, x)
+    return gates.where(x == -np.inf, -largest if neginf is None else neginf, x)
+
+
+def _instead(a: Any, number: float) -> Any:
+    """`a` with `number` in place of what is not a number."""
+    return gates.where(a != a, number, a) if _is_inexact(a) else a
+
+
+@implements(np.nansum)
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any
+) -> Any:
+    """Sum over `axis` of what is a number."""
+    return gates.sum(_instead(arrayed(a), 0), axis=axis, keepdims=keepdims, dtype=dtype, out=out, **others)
+
+
+@implements(np.nanprod)
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any
+) -> Any:
+    """Product over `axis` of what is a number."""
+    return gates.prod(_instead(arrayed(a), 1), axis=axis, keepdims=keepdims, dtype=dtype, out=out, **others)
+
+
+@implements(np.nanmax)
+def nanmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **others: Any) -> Any:
+    """Largest number over `axis`; NaN, with NumPy's warning, where there is none."""
+    return _nan_extreme(gates.max, -np.inf, a, axis, keepdims, {"out": out, **others})
+
+
+@implements(np.nanmin)
+def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **others: Any) -> Any:
+    """Smallest number over `axis`; NaN, with NumPy's warning, where there is none."""
+    return _nan_extreme(gates.min, np.inf, a, axis, keepdims, {"out": out, **others})
+
+
+def _nan_extreme(
+    function: Any, neutral: float, a: Any, axis: Any, keepdims: Any, options: dict[str, Any]
+) -> Any:
+    refuse(function.__name__, options)
+    a = arrayed(a)
+    extreme = function(_instead(a, neutral), axis=axis, keepdims=keepdims)
+    if not _is_inexact(a):
+        return extreme
+    count = _count(a, axis, keepdims)
+    _warn_where(count, 0, "All-NaN slice encountered")
+    return gates.where(count == 0, np.nan, extreme)
+
+
+def _count(a: Any, axis: Any, keepdims: Any) -> Any:
+    """How many entries over `axis` are numbers, in the dtype of `a` (real)."""
+    dtype = np.zeros((), _dtype(a)).real.dtype
+    return gates.astype(gates.sum(gates.astype(a == a, "float64"), axis=axis, keepdims=keepdims), dtype)
+
+
+def _warn_where(count: Any, bound: float, message: str) -> None:
+    """NumPy's warning if somewhere `count` is not above `bound`."""
+    value = _value(count)
+    if isinstance(value, np.ndarray | np.generic) and np.any(value <= bound):
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+@implements(np.nanmean)
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any
+) -> Any:
+    """Mean over `axis` of what is a number; NaN, with NumPy's warning, where nothing is."""
+    refuse("nanmean", {"out": out, **others})
+    a = _in_dtype(a, dtype)
+    if not _is_inexact(a):
+        return gates.mean(a, axis=axis, keepdims=keepdims)
+    count = _count(a, axis, keepdims)
+    _warn_where(count, 0, "Mean of empty slice")
+    total = gates.sum(_instead(a, 0), axis=axis, keepdims=keepdims)
+    return gates.where(count == 0, np.nan, total / gates.where(count == 0, 1.0, count))
+
+
+@implements(np.nanvar)
+def nanvar(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Mean squared distance from the mean over `axis`, of what is a number."""
+    refuse("nanvar", {"out": out, "where": where, "mean": mean})
+    if correction is not None and correction is not np._NoValue:
+        ddof = correction
+    a = _in_dtype(a, dtype)
+    if not _is_inexact(a):
+        return var(a, axis, ddof=ddof, keepdims=keepdims)
+    count = _count(a, axis, True)
+    _warn_where(count, ddof, "Degrees of freedom <= 0 for slice.")
+    some = gates.where(count == 0, 1.0, count)
+    numbers = _instead(a, 0)
+    centred = gates.where(a == a, numbers - gates.sum(numbers, axis=axis, keepdims=True) / some, 0)
+    # Once more, so that the distances of equal entries are zero and not the rounding error of their mean.
+    centred = gates.where(a == a, centred - gates.sum(centred, axis=axis, keepdims=True) / some, 0)
+    squares = gates.real(centred * gates.conj(centred)) if is_complex(a.dtype) else centred * centred
+    freedom = _count(a, axis, keepdims) - ddof
+    total = gates.sum(squares, axis=axis, keepdims=keepdims)
+    return gates.where(freedom <= 0, np.nan, total / gates.where(freedom <= 0, 1.0, freedom))
+
+
+@implements(np.nanstd)
+def nanstd(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """Root of the mean squared distance from the mean over `axis`, of what is a number; at a constant gradient 0."""
+    options = {"where": where, "mean": mean, "correction": correction}
+    variance = nanvar(a, axis, dtype, out, ddof, keepdims, **options)
+    flat = variance == 0
+    return gates.where(flat, 0.0, gates.sqrt(gates.where(flat, 1.0, variance)))
+
+
+@implements(np.nanmedian)
+def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """The middle over `axis` of what is a number."""
+    refuse("nanmedian", {"out": out})
+    a = arrayed(a)
+    if not _is_inexact(a):
+        return median(a, axis, keepdims=keepdims)
+    return _nan_quantile(a, np.array(0.5), True, axis, "linear", keepdims)
+
+
+@implements(np.nanquantile)
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Any:
+    """`quantile` of what is a number."""
+    refuse("nanquantile", {"out": out, "weights": weights, "interpolation": interpolation})
+    return _nan_quantile(a, _fractions(q, "nanquantile"), type(q) in (int, float), axis, method, keepdims)
+
+
+@implements(np.nanpercentile)
+def nanpercentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Any:
+    """`nanquantile` with `q` from 0 to 100."""
+    refuse("nanpercentile", {"out": out, "weights": weights, "interpolation": interpolation})
+    return _nan_quantile(
+        a, _fractions(q, "nanpercentile", 100.0), type(q) in (int, float), axis, method, keepdims
+    )
+
+
+def _nan_quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any) -> Any:
+    """Quantiles of the numbers in each line: a sort puts NaN last, and each line has a length of its own."""
+    a = arrayed(a)
+    if not _is_inexact(a):
+        return _quantile(a, q, weak, axis, method, keepdims, {})
+    lines, kept = _lines(a, axis, "quantile")
+    rest = tuple(lines.shape[:-1])
+    number = len(np.shape(_value(q)))
+    count = np.reshape(np.sum(_value(lines) == _value(lines), axis=-1), rest + (1,) * number)
+    _warn_where(count, 0, "All-NaN slice encountered")
+    below, above, between = _neighbours(np.maximum(count, 1), q, method)
+    ordered = gates.sort(lines, axis=-1)
+    size = prod(np.shape(_value(q)))
+    picked = [
+        gates.reshape(
+            gates.take_along_axis(ordered, ranks.reshape(*rest, size), axis=-1), (*rest, *np.shape(_value(q)))
+        )
+        if lines.shape[-1]
+        else np.full((*rest, *np.shape(_value(q))), np.nan)
+        for ranks in (below, above)
+    ]
+    if method in _DISCRETE:
+        result = picked[0]
+    else:
+        if weak and not isinstance(between, Tracked):
+            between = between.astype(_dtype(a))
+        result = _between(picked[0], picked[1], between)
+    return _quantiles_first(result, number, kept if _flag(keepdims) else rest)
+
+
+# --------------------------------------------------------------------------------------------------------- correlation
+
+
+@implements(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """Covariance matrix of variables in rows (or columns, with ``rowvar=False``); as NumPy's, argument by argument.
+
+    `aweights` may be traced too.
+
+    Raises:
+        ShapeError: An array has more than two axes, or the weights are not as many as the observations.
+    """
+    if ddof is not None and ddof != int(ddof):
+        raise InputError(f"cov: ddof must be an integer; got {ddof}")
+    parts = [arrayed(m)] if y is None else [arrayed(m), arrayed(y)]
+    common = dtype or np.result_type(np.float64, *(_dtype(part) for part in parts))
+    rows = [_rows(gates.astype(part, common), rowvar, first=not i) for i, part in enumerate(parts)]
+    if rows[0].shape[0] == 0:
+        return np.array([]).reshape(0, 0)
+    data = rows[0] if y is None else gates.concat(rows, axis=0)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    weights = _observation_weights(fweights, aweights, data.shape[1])
+    mean, total = average(data, axis=1, weights=weights, returned=True)
+    total = total[0]
+    if weights is None:
+        freedom: Any = data.shape[1] - ddof
+    elif ddof == 0:
+        freedom = total
+    elif aweights is None:
+        freedom = total - ddof
+    else:
+        freedom = total - ddof * gates.sum(weights * aweights) / total
+    freedom = gates.real(freedom)
+    if _value(freedom) <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        freedom = np.float64(0.0)
+    centred = data - gates.reshape(mean, (-1, 1))
+    other = centred if weights is None else centred * weights
+    return gates.squeeze(gates.matmul(centred, gates.conj(gates.permute_dims(other))) * (1 / freedom))
+
+
+def _rows(part: Any, rowvar: bool, first: bool) -> Any:
+    """Variables as the rows of a matrix."""
+    if len(part.shape) > 2:
+        raise ShapeError(f"cov: variables and observations are two axes; got shape {tuple(part.shape)}")
+    vector = len(part.shape) < 2
+    part = gates.reshape(part, (1, -1)) if vector else part
+    turned = not rowvar and (not vector if first else part.shape[0] != 1)
+    return gates.permute_dims(part) if turned else part
+
+
+def _observation_weights(fweights: Any, aweights: Any, number: int) -> Any:
+    """The product of the two kinds of weights, checked; None where there are none."""
+    product: Any = None
+    for name, weights in (("fweights", fweights), ("aweights", aweights)):
+        if weights is None:
+            continue
+        weights = gates.astype(arrayed(weights), "float64")
+        value = _value(weights)
+        if tuple(weights.shape) != (number,):
+            raise ShapeError(f"cov: {name} has shape {tuple(weights.shape)}, there are {number} observations")
+        if np.any(value < 0):
+            raise InputError(f"cov: {name} must not be negative")
+        if name == "fweights" and np.any(value != np.around(value)):
+            raise DTypeError("cov: fweights must be whole numbers")
+        product = weights if product is None else product * weights
+    return product
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """Matrix of Pearson's correlation coefficients of variables in rows (or columns, with ``rowvar=False``)."""
+    c = cov(x, y, rowvar, dtype=dtype)
+    if len(c.shape) == 0:
+        return c / c
+    places = np.arange(c.shape[0])
+    variance = gates.real(c[places, places])
+    spread = gates.sqrt(variance)
+    c = c / gates.reshape(spread, (-1, 1)) / spread
+    # The diagonal is 1 whatever the data, not a number next to a bound.
+    c = gates.where(np.eye(c.shape[0], dtype=bool), variance / variance, c)
+    if is_complex(c.dtype):
+        return gates.clip(gates.real(c), -1, 1) + gates.clip(gates.imag(c), -1, 1) * 1j
+    return gates.clip(c, -1, 1)
+
+
+# ------------------------------------------------------------------------------------------------------------- helpers
+
+
+def _value(x: Any) -> Any:
+    return x.value if isinstance(x, Tracked) else x
+
+
+def _dtype(x: Any) -> np.dtype[Any]:
+    return np.dtype(dtype_name(x.dtype))
+
+
+def _is_inexact(x: Any) -> bool:
+    """Whether entries are floating or complex, so that one could be NaN."""
+    return _dtype(x).kind in "fc"
+
+
+def _flag(keepdims: Any) -> bool:
+    return keepdims is not np._NoValue and bool(keepdims)
+
+
+def _in_dtype(a: Any, dtype: Any) -> Any:
+    a = arrayed(a)
+    return a if dtype is None else gates.astype(a, dtype)
