@@ -374,7 +374,7 @@ def test_a_pullback_may_be_called_again():
 @pytest.mark.parametrize("upstream", [np.ones(2), 1.0, (np.ones(3), np.ones(3))])
 def test_an_upstream_gradient_that_does_not_fit_is_a_shape_error(upstream):
     _, pullback = gw.vjp(np.exp, X)
-    with pytest.raises(gw.ShapeError, match="the upstream gradient (has|must have)"):
+    with pytest.raises(gw.ShapeError, match=r"the upstream gradient (has|must have)"):
         pullback(upstream)
 
 
@@ -385,7 +385,7 @@ def test_a_complex_python_number_is_a_fine_upstream_gradient():
 
 @pytest.mark.parametrize("tangents", [(np.ones(2),), (), (X, X)])
 def test_a_tangent_that_does_not_fit_is_a_shape_error(tangents):
-    with pytest.raises(gw.ShapeError, match="the tangent (has|must have)"):
+    with pytest.raises(gw.ShapeError, match=r"the tangent (has|must have)"):
         gw.jvp(np.exp, (X,), tangents)
 
 

@@ -301,7 +301,7 @@ class _BatchedNamespace:
             for array in arrays
         ]
 
-    def matmul(self, x: Any, y: Any) -> Batched:
+    def matmul(self, x: Any, y: Any) -> Any:
         """The matrix product of each example."""
         level = _level(x, y)
         x, y = arrayed(x), arrayed(y)

@@ -404,6 +404,8 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
             value = operation(x, y)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:
             raise failure(gate, (x, y), error) from error
+        if type(value) is complex:  # what Python makes of 1j * np.float64(2)
+            value = np.complex128(value)
         node.gate = gate
         node.saved = () if save is None else save((x, y), value)
         # Sharing the input's tuple saves memory, and shows the sweep at a glance that nothing was broadcast.

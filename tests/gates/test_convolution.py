@@ -1,4 +1,4 @@
-"""Convolution and pooling against NumPy, SciPy's signal processing and plain loops; their gradients against differences."""
+"""Convolution and pooling against NumPy, SciPy's signal processing and plain loops; gradients against differences."""
 
 from __future__ import annotations
 

@@ -283,6 +283,23 @@ def test_the_triangle_that_is_not_read_receives_zeros():
     assert not np.tril(gw.grad(lambda x: np.sum(np.linalg.eigvalsh(x, "U") ** 2))(P), -1).any()
 
 
+def test_the_logarithm_of_a_zero_determinant_has_an_infinite_gradient():
+    with np.errstate(divide="ignore"):
+        gradient = gw.grad(lambda x: np.linalg.slogdet(x)[1])(np.ones((2, 2)))
+    assert gradient.tolist() == [[np.inf, -np.inf], [-np.inf, np.inf]]
+
+
+def test_a_matrix_whose_result_is_not_used_receives_zeros():
+    stack = np.stack([np.ones((2, 2)), np.eye(2)])
+
+    def f(x):
+        sign, size = np.linalg.slogdet(x)
+        return np.sum(np.where(sign > 0, size, 0.0))
+
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(gw.grad(f)(stack), np.stack([np.zeros((2, 2)), np.eye(2)]))
+
+
 # ----------------------------------------------------------------------------------------------------------- the others
 
 
@@ -366,6 +383,7 @@ def test_singular_matrices_are_an_error_that_numpys_users_catch_too():
         (lambda x: np.linalg.pinv(x, hermitian=True), "hermitian"),
         (lambda x: np.linalg.qr(x, mode="raw"), "mode"),
         (lambda x: np.linalg.eigh(x.T @ x, UPLO="X"), "UPLO"),
+        (lambda x: np.linalg.lstsq(x, x[:2]), "as many rows"),
         (lambda x: gw.expm(x), "square"),
     ],
 )

@@ -129,3 +129,13 @@ def test_condition_numbers(p):
 def test_errors_teach(call, message):
     with pytest.raises(gw.GatewiseError, match=message):
         gw.vjp(call, V)
+
+
+def test_singular_matrices_have_an_infinite_condition_number():
+    for x in (np.diag([1.0, 0.0]), np.zeros((2, 2))):
+        assert gw.cond(x) == np.linalg.cond(x) == inf
+
+
+def test_norms_of_order_below_one_have_a_kink_at_every_zero():
+    gradient = gw.grad(lambda x: np.linalg.norm(x, 0.5))(np.array([0.0, 4.0]))
+    np.testing.assert_allclose(gradient, [0.0, 1.0])

@@ -15,10 +15,10 @@ RNG = np.random.default_rng(7)
 MATRIX = RNG.permutation(24).reshape(4, 6) / 3 + RNG.uniform(0, 0.2, (4, 6))
 CUBE = RNG.permutation(24).reshape(2, 3, 4) / 3 + RNG.uniform(0, 0.2, (2, 3, 4))
 HOLES = np.where(RNG.random((4, 6)) < 0.3, NAN, MATRIX)
-METHODS = (
-    "inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf hazen weibull linear "
-    "median_unbiased normal_unbiased lower higher midpoint nearest"
-).split()
+METHODS = [
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
+    "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
+]  # fmt: skip
 
 
 def same(function, *args, **options):
@@ -298,7 +298,9 @@ def test_nan_to_num():
     same(np.nan_to_num, x, nan=3.0, posinf=1.0, neginf=-1.0)
     z = np.array([complex(1, NAN), complex(INFINITY, 2), complex(NAN, -INFINITY)])
     same(np.nan_to_num, z)
-    np.testing.assert_array_equal(gw.grad(lambda x: np.sum(np.nan_to_num(x, posinf=1, neginf=1) / 2))(x), [0.5, 0, 0, 0, 0.5])
+    np.testing.assert_array_equal(
+        gw.grad(lambda x: np.sum(np.nan_to_num(x, posinf=1, neginf=1) / 2))(x), [0.5, 0, 0, 0, 0.5]
+    )
 
 
 def test_array_methods():

@@ -70,7 +70,9 @@ class CumProd(Gate):
 
     name = "cumprod"
     symbol = "cumΠ"
-    story = "swaps: each entry receives, for every product it is in, that one's upstream gradient times the other factors"
+    story = (
+        "swaps: each entry receives, for every product it is in, that one's upstream gradient times the other factors"
+    )
     samples = (
         sample(draw.normal(4), axis=0),
         sample(draw.normal(3, 4), axis=1),
@@ -113,7 +115,9 @@ class Recurrence(Gate):
 
     name = "recurrence"
     symbol = "↻"
-    story = "carries back: each entry receives its place's upstream gradient and, times the factor, the one carried back"
+    story = (
+        "carries back: each entry receives its place's upstream gradient and, times the factor, the one carried back"
+    )
     samples = (
         sample(draw.normal(4), draw.normal(4)),
         sample(draw.normal(2, 5), draw.normal(2, 5)),
@@ -211,8 +215,8 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Running sum along `axis` (None: of all entries in a row).
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(lambda x: gw.cumsum(x)[1])([1.0, 2.0, 3.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(lambda x: gw.cumsum(x)[1])(np.array([1.0, 2.0, 3.0])).tolist()
         [1.0, 1.0, 0.0]
     """
     return _running(CumSum, a, axis, {"dtype": dtype, "out": out})
@@ -223,8 +227,8 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     """Running product along `axis` (None: of all entries in a row); right at zeros.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(lambda x: gw.sum(gw.cumprod(x)))([2.0, 0.0, 3.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(lambda x: gw.sum(gw.cumprod(x)))(np.array([2.0, 0.0, 3.0])).tolist()
         [1.0, 8.0, 0.0]
     """
     return _running(CumProd, a, axis, {"dtype": dtype, "out": out})
@@ -430,8 +434,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Area under sampled values, by trapezoids; the places `x`, or their distance `dx`, may be traced too.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(gw.trapezoid)([1.0, 2.0, 3.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(gw.trapezoid)(np.array([1.0, 2.0, 3.0])).tolist()
         [0.5, 1.0, 0.5]
     """
     y = arrayed(y)

@@ -13,8 +13,8 @@ symmetric gradient.
 Where eigenvalues or singular values coincide, their vectors turn at will and have no gradient: the terms of the turn,
 which divide by the distance of the two, are left out (the choice of least norm). Functions symmetric in such values,
 like their sum or the trace of a matrix function, and of the projector onto the space their vectors span, get their
-exact gradient. A matrix put together from vectors and functions of the values (``V * np.exp(w) @ V.T``) does not: what an
-infinitesimal distance of the values would contribute is lost. Use `expm`, `inv`, `pinv` and `solve` for such functions.
+exact gradient. A matrix put together from vectors and functions of the values (``V * np.exp(w) @ V.T``) does not: what
+an infinitesimal distance of the values would contribute is lost. Use `expm`, `inv`, `pinv` and `solve` for those.
 The phase of complex vectors is a choice too, and what depends on it gets a gradient as if the phase did not change.
 
 Sources:
@@ -30,13 +30,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, log2, prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.errors import LinearAlgebraError, ShapeError, UnsupportedError
+from gatewise.errors import LinearAlgebraError, ShapeError, TracedValueError, UnsupportedError
 from gatewise.gate import Gate, broadcast_shapes, implements, normalize_axis, refuse
 from gatewise.graph import Spec, apply, arrayed, dtype_name, is_complex, namespace, untracked
 from gatewise.samples import sample
@@ -119,10 +119,9 @@ def _asked(xp: Any, name: str, *operands: Any, **options: Any) -> Any:
     try:
         return function(*operands, **options)
     except np.linalg.LinAlgError as error:
-        shapes = [np.shape(x) for x in operands]
-        if any(len(shape) < 2 for shape in shapes[:1]) or "square" in str(error):
-            raise
-        raise LinearAlgebraError(f"{name} of an array of shape {shapes[0]}: {error}") from None
+        if "dimension" in str(error):
+            raise  # the shape rule of the gate says it better
+        raise LinearAlgebraError(f"{name} of an array of shape {tuple(operands[0].shape)}: {error}") from None
 
 
 def _check(name: str, spec: Spec, square: bool = False) -> tuple[tuple[int, ...], int, int]:
@@ -152,6 +151,14 @@ def _adjoint(x: Any) -> Any:
 def _real_dtype(dtype: Any) -> str:
     """The name of the real dtype with the precision of `dtype`."""
     return {"complex64": "float32", "complex128": "float64"}.get(dtype_name(dtype), dtype_name(dtype))
+
+
+def _possibly(mask: Any) -> bool:
+    """Whether any entry is true; yes where that cannot be told, as inside `vmap`."""
+    try:
+        return bool(namespace((mask,)).any(mask))
+    except TracedValueError:
+        return True
 
 
 def _epsilon(dtype: Any) -> float:
@@ -193,6 +200,20 @@ def _largest(values: Any) -> Any:
     value = untracked(values)
     xp = namespace((value,))
     return xp.max(abs(value), axis=-1) if value.shape[-1] else xp.zeros(value.shape[:-1], dtype=value.dtype)
+
+
+class _PerMatrix(Gate):
+    """Base of gates of one stack of matrices, each of which has outputs of its own."""
+
+    #: How many last axes hold one matrix's outputs.
+    outputs: ClassVar[int] = 2
+
+    def silent(self, upstream: Any, shape: tuple[int, ...]) -> Any:
+        zeros = upstream == 0
+        xp = namespace((zeros,))
+        if self.outputs:
+            zeros = xp.all(zeros, axis=tuple(range(-self.outputs, 0)))
+        return zeros[..., None, None]
 
 
 # ------------------------------------------------------------------------------------------------ solving and inverting
@@ -242,7 +263,7 @@ class Solve(Gate):
         return Spec((*broadcast_shapes(stack, b.shape[:-2]), *b.shape[-2:]), dtype)
 
 
-class Inv(Gate):
+class Inv(_PerMatrix):
     """The inverse of a matrix"""
 
     name = "inv"
@@ -270,7 +291,7 @@ class Inv(Gate):
 
 
 @dataclass(frozen=True)
-class PInv(Gate):
+class PInv(_PerMatrix):
     """The Moore-Penrose pseudo-inverse; singular values up to `rtol` times the largest count as zero"""
 
     name = "pinv"
@@ -356,7 +377,7 @@ def _rank(a: Any, rtol: float) -> int:
 # --------------------------------------------------------------------------------------------------------- determinants
 
 
-class Det(Gate):
+class Det(_PerMatrix):
     """The determinant"""
 
     name = "det"
@@ -371,6 +392,7 @@ class Det(Gate):
         sample([[1.0, 2.0], [2.0, 4.0]]),
         sample([[0.0, 0.0], [0.0, 0.0]]),
     )
+    outputs = 0
 
     def forward(self, xp: Any, x: Any) -> Any:
         return _asked(xp, "det", x)
@@ -383,7 +405,7 @@ class Det(Gate):
         return Spec(stack, _inexact(specs[0].dtype))
 
 
-class Cofactors(Gate):
+class Cofactors(_PerMatrix):
     """The matrix of cofactors: the gradient of the determinant, finite for singular matrices too
 
     Of a regular matrix it is det(x) times the transposed inverse. Otherwise it comes from the singular values:
@@ -452,7 +474,7 @@ def _products_of_others(s: Any, left_out: int) -> Any:
     return products * _pattern(keep, s)
 
 
-class SlogDet(Gate):
+class SlogDet(_PerMatrix):
     """The determinant's sign and the logarithm of its size, packed in a last axis of 2"""
 
     name = "slogdet"
@@ -464,6 +486,7 @@ class SlogDet(Gate):
         sample(draw.complexes(2, 2)),
         sample(draw.normal(1, 1)),
     )
+    outputs = 1
     holomorphic = False
 
     def forward(self, xp: Any, x: Any) -> Any:
@@ -474,7 +497,12 @@ class SlogDet(Gate):
         weight = gates.real(g[..., 1])
         if is_complex(out.dtype):
             weight = weight + gates.imag(gates.conj(out[..., 0]) * g[..., 0]) * 1j
-        return weight[..., None, None] * _adjoint(apply(INV, x))
+        singular = (untracked(out)[..., 0] == 0)[..., None, None]
+        if not _possibly(singular):
+            return weight[..., None, None] * _adjoint(apply(INV, x))
+        inverse = apply(INV, gates.where(singular, _eye(x.shape[-1], x), x))
+        infinite = apply(COFACTORS, x) / gates.where(singular, 0.0, 1.0)
+        return weight[..., None, None] * gates.conj(gates.where(singular, infinite, _transposed(inverse)))
 
     def infer(self, *specs: Spec) -> Spec:
         stack, _, _ = _check("slogdet", specs[0], square=True)
@@ -484,7 +512,7 @@ class SlogDet(Gate):
 # ------------------------------------------------------------------------------------------------------- factorisations
 
 
-class Cholesky(Gate):
+class Cholesky(_PerMatrix):
     """The lower triangular L of x = L @ L^H, from the lower triangle of x"""
 
     name = "cholesky"
@@ -509,7 +537,7 @@ class Cholesky(Gate):
 
 
 @dataclass(frozen=True)
-class Eigh(Gate):
+class Eigh(_PerMatrix):
     """Eigenvalues and vectors of a Hermitian matrix, from one triangle, packed: a row of values, then vectors"""
 
     name = "eigh"
@@ -545,7 +573,7 @@ class Eigh(Gate):
         return Spec((*stack, n + 1, n), _inexact(specs[0].dtype))
 
 
-class Eig(Gate):
+class Eig(_PerMatrix):
     """Eigenvalues and vectors of any square matrix, complex, packed: a row of values, then vectors"""
 
     name = "eig"
@@ -577,7 +605,7 @@ class Eig(Gate):
         return Spec((*stack, n + 1, n), np.result_type(_inexact(specs[0].dtype), np.complex64))
 
 
-class SVD(Gate):
+class SVD(_PerMatrix):
     """Singular values and vectors, packed: the rows of U, a row of values, then the columns of Vh"""
 
     name = "svd"
@@ -621,7 +649,7 @@ class SVD(Gate):
         return Spec((*stack, rows + columns + 1, min(rows, columns)), _inexact(specs[0].dtype))
 
 
-class QR(Gate):
+class QR(_PerMatrix):
     """Orthonormal columns Q and upper triangular R with x = Q @ R, of a tall matrix, packed: Q, then R transposed"""
 
     name = "qr"
@@ -919,11 +947,13 @@ def expm(a: Any) -> Any:
     """
     a = arrayed(a)
     _check("expm", Spec.of(untracked(a)), square=True)
-    value = np.asarray(untracked(a))
-    if value.dtype.kind not in "fc":
+    if not dtype_name(a.dtype).startswith(("float", "complex")):
         a = gates.astype(a, "float64")
-    norm = float(np.abs(value).sum(axis=-2).max(initial=0.0))
-    squarings = max(0, ceil(log2(norm / _PADE_REACH))) if 0 < norm < np.inf else 0
+    value = untracked(a)
+    xp = namespace((value,))
+    norm = xp.max(xp.sum(abs(value), axis=-2)) if prod(a.shape) else np.float64(0)
+    large = bool((norm > _PADE_REACH) & (norm < np.inf))
+    squarings = ceil(log2(float(norm) / _PADE_REACH)) if large else 0
     a = a * 0.5**squarings
     one, b = _eye(a.shape[-1], a), _PADE
     a2 = a @ a

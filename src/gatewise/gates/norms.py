@@ -84,8 +84,7 @@ class Norm(Reduction):
         return g * gates.where(size == 0, 0.0, gates.where(size == 0, 1.0, share) ** (self.order - 1) * direction)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
-        zeros = [out == 0] if self.order >= 2 else [np.sign(inputs[0])]
-        return np.concatenate([np.ravel(part) for part in zeros])
+        return out == 0 if self.order >= 1 else inputs[0] == 0
 
 
 def _numpy_norm(x: Any, order: float, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -210,6 +209,8 @@ def cond(x: Any, p: Any = None) -> Any:
     if p is None or p in (2, -2):
         values = gates.svdvals(x)
         largest, smallest = gates.max(values, axis=-1), gates.min(values, axis=-1)
-        with np.errstate(divide="ignore"):
-            return smallest / largest if p == -2 else largest / smallest
+        if p == -2:
+            return smallest / largest
+        with np.errstate(divide="ignore"):  # a singular matrix has an infinite one, zero too
+            return gates.where(largest == 0, np.inf, largest) / smallest
     return matrix_norm(x, ord=p) * matrix_norm(gates.inv(x), ord=p)

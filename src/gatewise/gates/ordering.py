@@ -40,7 +40,22 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Sort(Gate):
+class _Reordering(Gate):
+    """What sorting and partitioning share: the entries change places along an axis."""
+
+    axis: int
+
+    def local_x(self, g: Any, x: Any, out: Any) -> Any:
+        return apply(Rearrange(self.axis), g, out, x)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return specs[0]
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.argsort(inputs[0], axis=self.axis, kind="stable")
+
+
+class Sort(_Reordering):
     """Entries in increasing order along an axis, NaN last"""
 
     name = "sort"
@@ -62,32 +77,21 @@ class Sort(Gate):
         ),
     )
 
-    axis: int
-
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.sort(x, axis=self.axis)
 
-    def local_x(self, g: Any, x: Any, out: Any) -> Any:
-        return apply(Rearrange(self.axis), g, out, x)
-
-    def infer(self, *specs: Spec) -> Spec:
-        return specs[0]
-
-    def decision(self, out: Any, *inputs: Any) -> Any:
-        return np.argsort(inputs[0], axis=self.axis, kind="stable")
-
 
 @dataclass(frozen=True)
-class Partition(Sort):
+class Partition(_Reordering):
     """Entries with those of some ranks in their sorted places along an axis, smaller ones before, larger ones after"""
 
     name = "partition"
     symbol = "partition"
+    story = "routes: each entry receives the upstream gradient of the place that it was moved to"
     samples = (
         sample(draw.normal(5), axis=0, ranks=(2,)),
         sample(draw.normal(3, 4), axis=1, ranks=(0, 2)),
     )
-    kinks = ()
 
     ranks: tuple[int, ...]
 
@@ -118,9 +122,8 @@ class Rearrange(Gate):
     def forward(self, xp: Any, x: Any, before: Any, after: Any) -> Any:
         if xp is np:
             return _rearranged(x, before, after, self.axis)
-        if hasattr(xp, "each"):  # many examples at once, each with an order of its own
-            return xp.each(lambda *arrays: apply(self, *arrays), x, before, after)
-        return xp.asarray(_rearranged(*(np.asarray(array) for array in (x, before, after)), self.axis), dtype=x.dtype)
+        plain = [np.asarray(array) for array in (x, before, after)]
+        return xp.asarray(_rearranged(plain[0], plain[1], plain[2], self.axis), dtype=x.dtype)
 
     def local_x(self, g: Any, before: Any, after: Any) -> Any:
         return apply(self, g, after, before)
@@ -163,8 +166,8 @@ def sort(
     """Entries in increasing order along `axis` (None: all in a row), NaN last; equal ones share their gradients.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(lambda x: gw.sort(x)[0])([3.0, 1.0, 2.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(lambda x: gw.sort(x)[0])(np.array([3.0, 1.0, 2.0])).tolist()
         [0.0, 1.0, 0.0]
     """
     refuse("sort", {"order": order})
@@ -189,7 +192,7 @@ def argsort(
 ) -> Any:
     """Indices that would sort `a`; integers, so they carry no gradient."""
     refuse("argsort", {"order": order})
-    value = _value(a)
+    value = arrayed(_value(a))
     xp = namespace((value,))
     if axis is None:
         value, axis = gates.ravel(value), -1
@@ -209,13 +212,14 @@ def argsort(
 @implements(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
     """Indices that would partition `a`; integers, so they carry no gradient."""
-    return np.argpartition(_value(a), kth, axis=axis, kind=kind, order=order)  # type: ignore[call-overload]
+    refuse("argpartition", {"order": order})
+    return np.argpartition(arrayed(_value(a)), kth, axis=axis)
 
 
 @implements(np.searchsorted)
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
     """Where `v` would go in the sorted `a`; integers, so they carry no gradient."""
-    values = _value(a), _value(v)
+    values = arrayed(_value(a)), arrayed(_value(v))
     xp = namespace(values)
     if xp is np:
         return np.searchsorted(*values, side=side, sorter=sorter)
@@ -237,7 +241,7 @@ def unique(
     refuse("unique", {"axis": axis})
     row = gates.ravel(ar)
     value = _value(row)
-    answers = np.unique(
+    answers: Any = np.unique(  # type: ignore[call-overload]
         value.reshape(np.shape(_value(ar))),
         return_index=True,
         return_inverse=return_inverse,
@@ -266,7 +270,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
     Example:
         >>> import gatewise as gw
-        >>> gw.grad(gw.interp, argnums=(0, 2))(1.5, [1.0, 2.0], [10.0, 30.0])[0].tolist()
+        >>> float(gw.grad(gw.interp)(1.5, [1.0, 2.0], [10.0, 30.0]))
         20.0
     """
     x, xp, fp = (_floating(array) for array in (x, xp, fp))
@@ -279,7 +283,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
             raise InputError("interp: a period cannot be 0")
         period, left, right = abs(period), None, None
         x, xp = gates.remainder(x, period), gates.remainder(xp, period)
-        order = np.argsort(_value(xp))
+        order = argsort(xp)
         xp, fp = xp[order], fp[order]
         xp = gates.concat([xp[-1:] - period, xp, xp[:1] + period])
         fp = gates.concat([fp[-1:], fp, fp[:1]])
@@ -293,29 +297,59 @@ def _floating(array: Any) -> Any:
 
 
 def _between_points(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
-    """The interpolation; which stretch an x lies in is found on values, as it does not change with small steps."""
-    at, points = _value(x), _value(xp)
-    last = len(points) - 1
-    on = np.clip(np.searchsorted(points, at, side="right") - 1, 0, last)  # the last point that is not after x
-    if not last:
-        inside = fp[on]
+    """The interpolation; which stretch an x lies in does not change with small steps, and carries no gradient."""
+    pick = gates.getitem  # also of plain points at traced places
+    on = apply(Stretch("on"), x, xp, fp)
+    if xp.shape[0] == 1:
+        inside = pick(fp, on)
     else:
-        segment, flat = _stretch(at, points, _value(fp), on)
-        slope = (fp[segment + 1] - fp[segment]) / (xp[segment + 1] - xp[segment])
-        inside = gates.where(flat, fp[on], slope * (x - xp[segment]) + fp[segment])
-    out = gates.where(at < points[0], left, gates.where(at > points[-1], right, inside))
-    return gates.where(at == at, out, np.nan)
+        start, flat = apply(Stretch("start"), x, xp, fp), apply(Stretch("flat"), x, xp, fp)
+        slope = (pick(fp, start + 1) - pick(fp, start)) / (pick(xp, start + 1) - pick(xp, start))
+        inside = gates.where(flat, pick(fp, on), slope * (x - pick(xp, start)) + pick(fp, start))
+    out = gates.where(x < xp[0], left, gates.where(x > xp[-1], right, inside))
+    return gates.where(x == x, out, np.nan)
 
 
-def _stretch(at: Any, points: Any, heights: Any, on: Any) -> tuple[Any, Any]:
-    """Which stretch's slope each x takes, and where the slope is 0 because x is on a point between rise and fall."""
-    with np.errstate(all="ignore"):
-        slopes = np.concatenate([[0.0], np.diff(heights) / np.diff(points), [0.0]])
-    before, after = slopes[on], slopes[on + 1]
-    hit = at == points[on]
-    flat = hit & ~(np.real(before * np.conj(after)) > 0)
-    flatter = np.where(hit & (np.abs(before) < np.abs(after)), on - 1, on)
-    return np.clip(flatter, 0, len(points) - 2), flat
+@dataclass(frozen=True)
+class Stretch(Gate):
+    """Where x lies between sorted points: `on` the last one not after x, and which slope is taken there
+
+    That is the one of the stretch with the number `start`, or, if `flat`, none: x is on a point between a rise and a
+    fall. The answers are three gates.
+    """
+
+    name = "stretch"
+    symbol = "which"
+    story = "answers with an index: no gradient passes"
+    samples = (
+        sample(draw.normal(2, 3), [-1.0, 0.0, 1.5], [3.0, 1.0, 2.0], answer="on"),
+        sample(draw.normal(3), [-1.0, 0.0, 1.5], [3.0, 1.0, 2.0], answer="start"),
+        sample(0.0, [-1.0, 0.0, 1.5], [3.0, 1.0, 2.0], answer="flat"),
+    )
+
+    answer: str
+
+    def forward(self, xp: Any, x: Any, points: Any, heights: Any) -> Any:
+        found = self.find(*(np.asarray(array) for array in (x, points, heights)))
+        return found if xp is np else xp.asarray(found)
+
+    def find(self, x: Any, points: Any, heights: Any) -> Any:
+        """The answer, for NumPy arrays."""
+        on = np.clip(np.searchsorted(points, x, side="right") - 1, 0, len(points) - 1)
+        if self.answer == "on":
+            return on
+        with np.errstate(all="ignore"):
+            slopes = np.concatenate([[0.0], np.diff(heights) / np.diff(points), [0.0]])
+        before, after, hit = slopes[on], slopes[on + 1], x == points[on]
+        if self.answer == "flat":
+            return hit & ~(np.real(before * np.conj(after)) > 0)
+        return np.clip(np.where(hit & (np.abs(before) < np.abs(after)), on - 1, on), 0, len(points) - 2)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return Spec(specs[0].shape, np.dtype(bool if self.answer == "flat" else np.intp))
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return out
 
 
 # -------------------------------------------------------------------------------------------------- picking by indices
@@ -409,8 +443,11 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     """
     if len(condlist) != len(choicelist) or not condlist:
         raise ShapeError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
-    numbers = [choice if type(choice) in (int, float, complex) else arrayed(choice) for choice in choicelist]
-    out = default if type(default) in (int, float, complex) else arrayed(default)
+    numbers = [
+        choice if type(choice) in (int, float, complex) else arrayed(choice) for choice in (default, *choicelist)
+    ]
+    dtype = np.result_type(*(np.dtype(dtype_name(c.dtype)) if hasattr(c, "dtype") else c for c in numbers))
+    out = gates.astype(arrayed(numbers.pop(0)), dtype)
     for condition, choice in zip(reversed(condlist), reversed(numbers), strict=True):
         condition = arrayed(condition)
         if dtype_name(condition.dtype) != "bool":
@@ -457,7 +494,11 @@ def _conditions(condlist: Any, shape: tuple[int, ...]) -> list[Any]:
         not isinstance(condlist[0], list | np.ndarray | Tracked) and (shape or not isinstance(condlist, list | tuple))
     ):
         condlist = [condlist]
-    return [np.broadcast_to(np.asarray(_value(condition), dtype=bool), shape) for condition in condlist]
+    conditions = [np.asarray(_value(condition), dtype=bool) for condition in condlist]
+    for condition in conditions:
+        if condition.shape != shape:
+            raise ShapeError(f"piecewise: a condition of shape {condition.shape} for an array of shape {shape}")
+    return conditions
 
 
 def _value(x: Any) -> Any:

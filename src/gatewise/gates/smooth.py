@@ -120,12 +120,15 @@ class Sinc(Elementwise):
 
 def _sinc_derivative(xp: Any, t: Any, order: int) -> Any:
     """A derivative of sin(t) / t: by its series near 0, by t f⁽ⁿ⁾ + n f⁽ⁿ⁻¹⁾ = sin⁽ⁿ⁾ t elsewhere."""
-    near = abs(t) < 2 + order / 2
+    reach = 0.5 + order / 2
+    near = abs(t) < reach
     small = xp.where(near, t, 0 * t)
     square = small * small
-    lowest = (order + 1) // 2  # the first term of the series of sin(t) / t that n derivatives leave
+    lowest = highest = (order + 1) // 2  # the first term of the series of sin(t) / t that n derivatives leave
+    while reach ** (2 * highest - order) > 1e-17 * factorial(2 * highest - order):
+        highest += 1
     series: Any = 0.0
-    for k in range(lowest + 14 + order, lowest - 1, -1):
+    for k in range(highest, lowest - 1, -1):
         term = (-1) ** k * (factorial(2 * k) / factorial(2 * k - order)) / factorial(2 * k + 1)
         series = series * square + term
     series = series * small if order % 2 else series + 0 * small
@@ -173,8 +176,8 @@ def sinc(x: Any, /) -> Any:
 
     Example:
         >>> import gatewise as gw
-        >>> float(gw.grad(gw.sinc)(0.0))
-        0.0
+        >>> float(gw.sinc(0.0)), round(float(gw.grad(gw.sinc)(0.5)), 6)
+        (1.0, -1.27324)
     """
     return apply(Sinc(0), arrayed(x))
 

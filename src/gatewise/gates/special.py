@@ -64,7 +64,8 @@ def implements_scipy(*names: str) -> Callable[[Callable[..., Any]], Callable[...
 def of_scipy(ufunc: Any) -> Callable[..., Any] | None:
     """Our function for a ufunc of SciPy's; None for any other, and where there is none."""
     library = sys.modules.get("scipy.special")  # where it is not loaded, the ufunc cannot be SciPy's
-    return SCIPY_FUNCTIONS.get(ufunc.__name__) if getattr(library, ufunc.__name__, None) is ufunc else None
+    name: str = ufunc.__name__
+    return SCIPY_FUNCTIONS.get(name) if getattr(library, name, None) is ufunc else None
 
 
 @cache
@@ -512,6 +513,28 @@ class RelativeEntropy(Elementwise):
         return -(g * (x / gates.where((x == 0) & (y == 0), 1.0, y)))
 
 
+class KullbackLeibler(Elementwise):
+    """x * log(x / y) - x + y: y where x is 0 and y is not negative, ∞ where it is not defined"""
+
+    name = "kl_div"
+    symbol = "KL"
+    story = "compares: x receives upstream · log(x/y), y upstream · (1 - x/y), both nothing where the two are equal"
+    samples = _pairs(draw.positive, draw.positive)
+    kinks = (
+        Kink((0.0, 0.0), (0.0, 1.0), "along y the slope is 1; along x it depends on the direction: 0 is taken"),
+        Kink((0.0, 1.0), (-np.inf, 1.0), "the slope of x log x grows without bound; it is infinite, not a choice"),
+    )
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return _by_scipy("kl_div", xp, x, y)
+
+    def local_x(self, g: Any, x: Any, y: Any) -> Any:
+        return g * gates.log(gates.where((x == 0) & (y == 0), 1.0, x / y))
+
+    def local_y(self, g: Any, x: Any, y: Any) -> Any:
+        return g * (1 - x / gates.where((x == 0) & (y == 0), 1.0, y))
+
+
 ERF = Erf()
 ERFC = Erfc()
 ERFINV = ErfInv()
@@ -526,6 +549,7 @@ XLOGY = XLogY()
 XLOG1PY = XLog1pY()
 ENTR = Entropy()
 REL_ENTR = RelativeEntropy()
+KL_DIV = KullbackLeibler()
 
 
 @implements_scipy("erf")
@@ -676,8 +700,7 @@ def rel_entr(x: Any, y: Any, /) -> Any:
 @implements_scipy("kl_div")
 def kl_div(x: Any, y: Any, /) -> Any:
     """x * log(x / y) - x + y, the Kullback-Leibler divergence entry by entry."""
-    x, y = arrayed(x), arrayed(y)
-    return rel_entr(x, y) - x + y
+    return apply(KL_DIV, x, y)
 
 
 @implements_scipy("expit")

@@ -60,36 +60,21 @@ def _spread_samples() -> tuple[Sample, ...]:
 
 
 @dataclass(frozen=True)
-class Var(Reduction):
-    """Mean squared distance from the mean over axes, with `ddof` taken off the number of entries"""
+class _Spread(Reduction):
+    """What variance and standard deviation share."""
 
-    name = "var"
-    symbol = "var"
-    story = "pushes apart: each entry receives the upstream gradient times twice its distance from the mean, averaged"
     samples = _spread_samples()
-    kinks = (
-        Kink(
-            ([2.0, 2.0, 2.0],),
-            ([0.0, 0.0, 0.0],),
-            "no kink: the bottom of a bowl",
-            (("axis", (0,)), ("keepdims", False), ("ddof", 0)),
-        ),
-    )
     holomorphic = False  # real also for complex entries
 
     ddof: float
 
-    def forward(self, xp: Any, x: Any) -> Any:
-        if xp is np:
-            return np.var(x, axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+    def variance(self, xp: Any, x: Any) -> Any:
+        """The variance, with what the standard has."""
         if not is_complex(x.dtype):
             return xp.var(x, axis=self.axis, correction=self.ddof, keepdims=self.keepdims)
         centred = x - xp.mean(x, axis=self.axis, keepdims=True)
         squares = xp.real(centred) ** 2 + xp.imag(centred) ** 2
         return xp.sum(squares, axis=self.axis, keepdims=self.keepdims) / (self.count(x.shape) - self.ddof)
-
-    def local_x(self, g: Any, x: Any, x_shape: Any) -> Any:
-        return gates.reshape(g, self.kept_shape(x_shape)) * (self.weight(x_shape) * 2) * self.centred(x, x_shape)
 
     def infer(self, *specs: Spec) -> Spec:
         return super().infer(*specs) if not self.ddof else replace(self, ddof=0).infer(*specs)
@@ -104,7 +89,31 @@ class Var(Reduction):
         return x - gates.mean(x, axis=self.axis, keepdims=True) if prod(shape) else x
 
 
-class Std(Var):
+class Var(_Spread):
+    """Mean squared distance from the mean over axes, with `ddof` taken off the number of entries"""
+
+    name = "var"
+    symbol = "var"
+    story = "pushes apart: each entry receives the upstream gradient times twice its distance from the mean, averaged"
+    kinks = (
+        Kink(
+            ([2.0, 2.0, 2.0],),
+            ([0.0, 0.0, 0.0],),
+            "no kink: the bottom of a bowl",
+            (("axis", (0,)), ("keepdims", False), ("ddof", 0)),
+        ),
+    )
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        if xp is np:
+            return np.var(x, axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
+        return self.variance(xp, x)
+
+    def local_x(self, g: Any, x: Any, x_shape: Any) -> Any:
+        return gates.reshape(g, self.kept_shape(x_shape)) * (self.weight(x_shape) * 2) * self.centred(x, x_shape)
+
+
+class Std(_Spread):
     """Root of the mean squared distance from the mean over axes, with `ddof` taken off the number of entries"""
 
     name = "std"
@@ -128,7 +137,7 @@ class Std(Var):
     def forward(self, xp: Any, x: Any) -> Any:
         if xp is np:
             return np.std(x, axis=self.axis, ddof=self.ddof, keepdims=self.keepdims)
-        return xp.sqrt(Var.forward(self, xp, x))
+        return xp.sqrt(self.variance(xp, x))
 
     def local_x(self, g: Any, x: Any, out: Any, x_shape: Any) -> Any:
         if not prod(x_shape):
@@ -148,7 +157,7 @@ class Std(Var):
         return np.where(tip, np.sign(np.real(x - mean)), 0)  # near the tip, which side of it x is on
 
 
-def _spread(gate: type[Var], a: Any, axis: Any, ddof: Any, keepdims: Any, options: dict[str, Any]) -> Any:
+def _spread(gate: type[_Spread], a: Any, axis: Any, ddof: Any, keepdims: Any, options: dict[str, Any]) -> Any:
     """Apply one of the two gates with NumPy's arguments."""
     a = _in_dtype(a, options.pop("dtype"))
     correction = options.pop("correction")
@@ -178,8 +187,8 @@ def var(
     `ddof`, or `correction` as the Array API standard calls it, is taken off the number of entries in the mean.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(gw.var)([1.0, 2.0, 6.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(gw.var)(np.array([1.0, 2.0, 6.0])).tolist()
         [-1.3333333333333333, -0.6666666666666666, 2.0]
     """
     options = {"dtype": dtype, "correction": correction, "out": out, "where": where, "mean": mean}
@@ -205,8 +214,8 @@ def std(
     gradient at a constant is 0.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(gw.std)([1.0, 1.0, 1.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(gw.std)(np.array([1.0, 1.0, 1.0])).tolist()
         [0.0, 0.0, 0.0]
     """
     options = {"dtype": dtype, "correction": correction, "out": out, "where": where, "mean": mean}
@@ -221,9 +230,7 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any
 
 
 @implements(np.average)
-def average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
-) -> Any:
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     """Mean over `axis` with `weights`, which have the shape of `a` or of its axes named by `axis`.
 
     Returns:
@@ -261,9 +268,7 @@ def _weights_as(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
             f"average: weights of shape {tuple(weights.shape)} fit neither shape {tuple(shape)} nor its axes {axis}"
         )
     order = sorted(range(len(axes)), key=axes.__getitem__)
-    return gates.reshape(
-        gates.permute_dims(weights, order), tuple(n if i in axes else 1 for i, n in enumerate(shape))
-    )
+    return gates.reshape(gates.permute_dims(weights, order), tuple(n if i in axes else 1 for i, n in enumerate(shape)))
 
 
 # -------------------------------------------------------------------------------------------------- order statistics
@@ -357,8 +362,8 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
     """The middle entry over `axis` (None: all axes), or the mean of the two middle ones.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(gw.median)([1.0, 5.0, 2.0, 9.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(gw.median)(np.array([1.0, 5.0, 2.0, 9.0])).tolist()
         [0.0, 0.5, 0.5, 0.0]
     """
     refuse("median", {"out": out})
@@ -385,55 +390,54 @@ _CONTINUOUS: dict[str, Callable[[Any, Any], Any]] = {
     "normal_unbiased": lambda n, q: n * q + (3 / 8.0 + q * (1 - 3 / 8.0 - 3 / 8.0)) - 1,
 }
 _DISCRETE: dict[str, Callable[[Any, Any], Any]] = {
-    "lower": lambda n, q: np.floor((n - 1) * q),
-    "higher": lambda n, q: np.ceil((n - 1) * q),
-    "nearest": lambda n, q: np.around((n - 1) * q),
-    "inverted_cdf": lambda n, q: np.ceil(n * q - 1),
+    "lower": lambda n, q: gates.floor((n - 1) * q),
+    "higher": lambda n, q: gates.ceil((n - 1) * q),
+    "nearest": lambda n, q: gates.round((n - 1) * q),
+    "inverted_cdf": lambda n, q: gates.ceil(n * q - 1),
     "closest_observation": lambda n, q: _closest(n * q - 1 - 0.5),
 }
 _HALFWAY: dict[str, Callable[[Any, Any], Any]] = {
-    "midpoint": lambda n, q: 0.5 * (np.floor((n - 1) * q) + np.ceil((n - 1) * q)),
+    "midpoint": lambda n, q: 0.5 * (gates.floor((n - 1) * q) + gates.ceil((n - 1) * q)),
     "averaged_inverted_cdf": lambda n, q: n * q - 1,
 }
 
 
 def _closest(rank: Any) -> Any:
     """The next whole rank, or this one where it is whole and odd."""
-    below = np.floor(rank)
-    return np.where((rank == below) & (below % 2 == 1), below, below + 1)
+    below = gates.floor(rank)
+    return gates.where((rank == below) & (below % 2 == 1), below, below + 1)
 
 
 def _neighbours(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
-    """The ranks below and above each quantile, and how far between them it lies (0 to 1); q may be traced.
+    """The ranks below and above each quantile, and how far between them it lies (0 to 1); n and q may be traced.
 
     Raises:
         InputError: There is no such method.
     """
-    where_q = _value(q)
     if method in _DISCRETE:
-        rank = np.clip(_DISCRETE[method](n, where_q), 0, n - 1).astype(int)
+        rank = gates.astype(gates.clip(_DISCRETE[method](n, q), 0, n - 1), "int64")
         return rank, rank, 0.0
     rule = _CONTINUOUS.get(method) or _HALFWAY.get(method)
     if rule is None:
         names = ", ".join(sorted({*_CONTINUOUS, *_DISCRETE, *_HALFWAY}))
         raise InputError(f"quantile: there is no method {method!r}; the methods are {names}")
-    virtual = np.asarray(rule(n, where_q))
-    floor = np.floor(virtual)
-    below = np.clip(floor, 0, n - 1).astype(int)
-    above = np.where(virtual < 0, 0, np.clip(floor + 1, 0, n - 1)).astype(int)
+    virtual = rule(n, q)
+    floor = gates.floor(virtual)
+    below = gates.astype(gates.clip(floor, 0, n - 1), "int64")
+    above = gates.astype(gates.where(virtual < 0, 0, gates.clip(floor + 1, 0, n - 1)), "int64")
     if method == "midpoint":
-        between: Any = np.where(virtual % 1 == 0, 0.0, 0.5)
+        between = gates.where(virtual == floor, 0.0, 0.5)
     elif method == "averaged_inverted_cdf":
-        between = np.where(virtual == floor, 0.5, 1.0)
+        between = gates.where(virtual == floor, 0.5, 1.0)
     else:
-        between = rule(n, q) - floor
+        between = virtual - floor
     return below, above, between
 
 
 def _between(below: Any, above: Any, t: Any) -> Any:
     """The point that is t of the way from one to the other; from the nearer end, as NumPy rounds it."""
     step = above - below
-    return gates.where(_value(t) >= 0.5, above - step * (1 - t), below + step * t)
+    return gates.where(t >= 0.5, above - step * (1 - t), below + step * t)
 
 
 def _fractions(q: Any, function: str, scale: float = 1.0) -> Any:
@@ -456,7 +460,7 @@ def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any,
     if is_complex(lines.dtype):
         raise DTypeError("quantile: complex numbers have no order")
     below, above, between = _neighbours(length, q, method)
-    ranked = _ranked(lines, np.stack([below, above], axis=-1))
+    ranked = _ranked(lines, np.stack([_value(below), _value(above)], axis=-1))
     low, high = ranked[..., 0], ranked[..., 1]
     if method in _DISCRETE:
         result = low
@@ -494,8 +498,8 @@ def quantile(
     differentiated with respect to `q` too.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.grad(lambda x: gw.quantile(x, 0.25))([4.0, 1.0, 3.0]).tolist()
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(lambda x: gw.quantile(x, 0.25))(np.array([4.0, 1.0, 3.0])).tolist()
         [0.0, 0.5, 0.5]
     """
     options = {"out": out, "weights": weights, "interpolation": interpolation}
@@ -520,7 +524,7 @@ def percentile(
     return _quantile(a, _fractions(q, "percentile", 100.0), type(q) in (int, float), axis, method, keepdims, options)
 
 
-# ------------------------------------------------------------------------------------------- skipping what is not a number
+# --------------------------------------------------------------------------------------- skipping what is not a number
 
 
 @implements(np.nan_to_num)
@@ -547,17 +551,13 @@ def _instead(a: Any, number: float) -> Any:
 
 
 @implements(np.nansum)
-def nansum(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any
-) -> Any:
+def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any) -> Any:
     """Sum over `axis` of what is a number."""
     return gates.sum(_instead(arrayed(a), 0), axis=axis, keepdims=keepdims, dtype=dtype, out=out, **others)
 
 
 @implements(np.nanprod)
-def nanprod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any
-) -> Any:
+def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any) -> Any:
     """Product over `axis` of what is a number."""
     return gates.prod(_instead(arrayed(a), 1), axis=axis, keepdims=keepdims, dtype=dtype, out=out, **others)
 
@@ -574,9 +574,7 @@ def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **o
     return _nan_extreme(gates.min, np.inf, a, axis, keepdims, {"out": out, **others})
 
 
-def _nan_extreme(
-    function: Any, neutral: float, a: Any, axis: Any, keepdims: Any, options: dict[str, Any]
-) -> Any:
+def _nan_extreme(function: Any, neutral: float, a: Any, axis: Any, keepdims: Any, options: dict[str, Any]) -> Any:
     refuse(function.__name__, options)
     a = arrayed(a)
     extreme = function(_instead(a, neutral), axis=axis, keepdims=keepdims)
@@ -596,14 +594,13 @@ def _count(a: Any, axis: Any, keepdims: Any) -> Any:
 def _warn_where(count: Any, bound: float, message: str) -> None:
     """NumPy's warning if somewhere `count` is not above `bound`."""
     value = _value(count)
-    if isinstance(value, np.ndarray | np.generic) and np.any(value <= bound):
+    known = isinstance(value, np.ndarray | np.generic)
+    if known and np.any(value <= bound):
         warnings.warn(message, RuntimeWarning, stacklevel=4)
 
 
 @implements(np.nanmean)
-def nanmean(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any
-) -> Any:
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **others: Any) -> Any:
     """Mean over `axis` of what is a number; NaN, with NumPy's warning, where nothing is."""
     refuse("nanmean", {"out": out, **others})
     a = _in_dtype(a, dtype)
@@ -711,9 +708,7 @@ def nanpercentile(
 ) -> Any:
     """`nanquantile` with `q` from 0 to 100."""
     refuse("nanpercentile", {"out": out, "weights": weights, "interpolation": interpolation})
-    return _nan_quantile(
-        a, _fractions(q, "nanpercentile", 100.0), type(q) in (int, float), axis, method, keepdims
-    )
+    return _nan_quantile(a, _fractions(q, "nanpercentile", 100.0), type(q) in (int, float), axis, method, keepdims)
 
 
 def _nan_quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any) -> Any:
@@ -722,26 +717,26 @@ def _nan_quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: 
     if not _is_inexact(a):
         return _quantile(a, q, weak, axis, method, keepdims, {})
     lines, kept = _lines(a, axis, "quantile")
-    rest = tuple(lines.shape[:-1])
-    number = len(np.shape(_value(q)))
-    count = np.reshape(np.sum(_value(lines) == _value(lines), axis=-1), rest + (1,) * number)
+    rest, shares = tuple(lines.shape[:-1]), tuple(q.shape)
+    number = len(shares)
+    count = gates.reshape(gates.sum(gates.astype(lines == lines, "float64"), axis=-1), rest + (1,) * number)
     _warn_where(count, 0, "All-NaN slice encountered")
-    below, above, between = _neighbours(np.maximum(count, 1), q, method)
-    ordered = gates.sort(lines, axis=-1)
-    size = prod(np.shape(_value(q)))
-    picked = [
-        gates.reshape(
-            gates.take_along_axis(ordered, ranks.reshape(*rest, size), axis=-1), (*rest, *np.shape(_value(q)))
-        )
-        if lines.shape[-1]
-        else np.full((*rest, *np.shape(_value(q))), np.nan)
-        for ranks in (below, above)
-    ]
+    below, above, between = _neighbours(gates.maximum(count, 1.0), q, method)
+    if lines.shape[-1]:
+        ordered = gates.sort(lines, axis=-1)
+        picked = [
+            gates.reshape(
+                gates.take_along_axis(ordered, gates.reshape(ranks, (*rest, prod(shares))), axis=-1), (*rest, *shares)
+            )
+            for ranks in (below, above)
+        ]
+    else:
+        picked = [np.full((*rest, *shares), np.nan)] * 2
     if method in _DISCRETE:
         result = picked[0]
     else:
-        if weak and not isinstance(between, Tracked):
-            between = between.astype(_dtype(a))
+        if weak:
+            between = gates.astype(between, _dtype(a))
         result = _between(picked[0], picked[1], between)
     return _quantiles_first(result, number, kept if _flag(keepdims) else rest)
 
@@ -789,9 +784,9 @@ def cov(
     else:
         freedom = total - ddof * gates.sum(weights * aweights) / total
     freedom = gates.real(freedom)
-    if _value(freedom) <= 0:
+    if not _value(freedom) > 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-        freedom = np.float64(0.0)
+        freedom = np.zeros(())
     centred = data - gates.reshape(mean, (-1, 1))
     other = centred if weights is None else centred * weights
     return gates.squeeze(gates.matmul(centred, gates.conj(gates.permute_dims(other))) * (1 / freedom))
@@ -849,7 +844,7 @@ def _value(x: Any) -> Any:
     return x.value if isinstance(x, Tracked) else x
 
 
-def _dtype(x: Any) -> np.dtype[Any]:
+def _dtype(x: Any) -> Any:
     return np.dtype(dtype_name(x.dtype))
 
 

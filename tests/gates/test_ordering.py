@@ -1,0 +1,275 @@
+"""Sorting, looking up and picking against NumPy and central differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gatewise as gw
+from gatewise.errors import DTypeError, InputError, ShapeError, UnsupportedError
+
+NAN = np.nan
+RNG = np.random.default_rng(5)
+ROW = RNG.permutation(7) / 3 + RNG.uniform(0, 0.2, 7)
+CUBE = RNG.permutation(24).reshape(2, 3, 4) / 5 - 2 + RNG.uniform(0, 0.1, (2, 3, 4))
+
+
+def traced(argument):
+    if isinstance(argument, list | tuple) and any(isinstance(a, np.ndarray) for a in argument):
+        return [traced(a) for a in argument]
+    return gw.variable(argument) if isinstance(argument, np.ndarray) and argument.dtype.kind in "fc" else argument
+
+
+def same(function, *args, **options):
+    """`function` on traced arrays has NumPy's value, shape and dtype."""
+    expected = function(*args, **options)
+    found = function(*map(traced, args), **options)
+    many = isinstance(expected, tuple | list)
+    for one, other in zip(found if many else [found], expected if many else [expected], strict=True):
+        value = one.value if isinstance(one, gw.Array) else one
+        assert np.shape(value) == np.shape(other)
+        assert value.dtype == other.dtype
+        np.testing.assert_allclose(value, other, rtol=3e-6 if other.dtype.itemsize < 8 else 1e-12, atol=1e-13)
+
+
+def right(f, *args, tolerance=1e-4):
+    report = gw.check_grads(f, args, order=2)
+    assert report.passed, str(report)
+    assert not any(c.kink for c in report.comparisons), str(report)
+    beyond_rounding = [c.error for c in report.comparisons if abs(c.analytic - c.numerical) > c.noise]
+    assert max(beyond_rounding, default=0) < tolerance, str(report)
+
+
+# ------------------------------------------------------------------------------------------------------------- sorting
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+def test_sorting(axis):
+    same(np.sort, CUBE, axis)
+    same(np.sort, CUBE.astype("float32"), axis=axis)
+    same(np.sort, CUBE.transpose(2, 0, 1)[::-1], axis=axis, kind="stable")
+    same(np.sort, np.where(CUBE > 1, NAN, CUBE), axis=axis)
+    same(np.sort, CUBE[:, :0], axis=axis)
+    same(np.argsort, CUBE, axis=axis)
+    right(lambda x: np.sort(x, axis=axis) ** 2, CUBE)
+    np.testing.assert_array_equal(gw.sort(CUBE, axis, descending=True), -np.sort(-CUBE, axis))
+    np.testing.assert_array_equal(gw.argsort(CUBE, axis, descending=True), np.argsort(-CUBE, axis))
+
+
+def test_argsort_descending_keeps_the_order_of_ties():
+    assert gw.argsort([1, 2, 1, 2], descending=True).tolist() == [1, 3, 0, 2]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+@settings(max_examples=100, deadline=None)
+def test_what_is_equal_shares(entries, seed):
+    x = np.array(entries, float)
+    weights = np.random.default_rng(seed).standard_normal(len(x))
+    gradient = gw.grad(lambda x: np.sum(np.sort(x) * weights))(x)
+    ordered = np.sort(x)
+    expected = [weights[ordered == entry].mean() for entry in x]
+    np.testing.assert_allclose(gradient, expected, atol=1e-14)
+    kth = int(seed % len(x))
+    parted = gw.grad(lambda x: np.partition(x, kth)[kth])(x)
+    np.testing.assert_allclose(parted, (x == ordered[kth]) / np.sum(x == ordered[kth]), atol=1e-14)
+
+
+def test_ties_in_many_lines():
+    x = np.array([[1.0, 1.0, 0.0], [1.0, 2.0, 3.0], [5.0, 5.0, 5.0]])
+    w = np.arange(9.0).reshape(3, 3)
+    expected = [[1.5, 1.5, 0], [3, 4, 5], [7, 7, 7]]
+    np.testing.assert_array_equal(gw.grad(lambda x: np.sum(np.sort(x) * w))(x), expected)
+    np.testing.assert_array_equal(gw.grad(lambda x: np.sum(np.sort(x, axis=0) * w.T))(x.T), np.transpose(expected))
+    _, pushed = gw.jvp(np.sort, (x,), (w,))
+    np.testing.assert_array_equal(pushed, [[2, 0.5, 0.5], [3, 4, 5], [7, 7, 7]])
+
+
+@pytest.mark.parametrize("kth", [0, 2, -1, [1, 3]])
+def test_partitions(kth):
+    found = np.partition(gw.variable(ROW), kth).value
+    np.testing.assert_array_equal(found[kth], np.sort(ROW)[kth])
+    np.testing.assert_array_equal(np.sort(found), np.sort(ROW))
+    right(lambda x: np.partition(x, kth)[kth] ** 2, ROW)
+    right(lambda x: np.partition(x, 1, axis=1)[:, 1] ** 2, CUBE)
+    same(np.argpartition, ROW, kth)
+
+
+def test_sorting_in_place():
+    def smallest(x):
+        y = x * 2
+        before = y[0]
+        y.sort()
+        return y[0] * before
+
+    x = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(gw.grad(smallest)(x), [4, 12, 0])
+    y = gw.variable(x) * 1
+    assert y.partition(1) is None
+    assert y.value[1] == 2
+    assert y.argsort().tolist() == np.argsort(y.value).tolist()
+    assert y.nonzero()[0].tolist() == [0, 1, 2]
+    ordered = np.sort(gw.variable(x))
+    assert ordered.searchsorted(1.5) == 1
+    assert np.searchsorted(ordered, gw.variable(2.5), side="right") == 2
+
+
+def test_unique():
+    x = np.array([[3.0, 1.0, 3.0], [2.0, 1.0, NAN]])
+    same(np.unique, x)
+    same(np.unique, np.append(x, NAN))
+    same(np.unique, np.append(x, NAN), equal_nan=False)
+    for options in ({"return_index": True}, {"return_inverse": True, "return_counts": True}):
+        same(np.unique, x, **options)
+    w = np.array([1.0, 10.0, 100.0])
+    gradient = gw.grad(lambda x: np.sum(np.unique(x) * w))(np.array([3.0, 1.0, 3.0, 2.0]))
+    np.testing.assert_array_equal(gradient, [50, 1, 50, 10])
+    with pytest.raises(UnsupportedError, match="axis"):
+        np.unique(gw.variable(x), axis=0)
+
+
+# -------------------------------------------------------------------------------------------------------- interpolation
+
+POINTS = np.array([-1.0, 0.2, 1.0, 2.5])
+HEIGHTS = np.array([1.0, 3.0, -2.0, 0.5])
+PLACES = np.array([[-2.0, -0.5, 0.7], [1.1, 2.2, 3.0]])
+
+
+def test_interpolation():
+    same(np.interp, PLACES, POINTS, HEIGHTS)
+    same(np.interp, PLACES, POINTS, HEIGHTS, left=-7.0, right=9.0)
+    same(np.interp, POINTS, POINTS, HEIGHTS)
+    same(np.interp, np.array([NAN, 0.3]), POINTS, HEIGHTS)
+    same(np.interp, np.array(0.3), POINTS, HEIGHTS)
+    same(np.interp, PLACES.astype("float32"), POINTS, HEIGHTS)
+    same(np.interp, PLACES, POINTS, HEIGHTS + 2j)
+    same(np.interp, PLACES, np.array([0.0]), np.array([4.0]))
+    same(np.interp, PLACES * 4, np.array([3.0, 0.5, 1.7, 5.9]), HEIGHTS, period=4.0)
+    same(np.interp, np.array([0.5, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 2.0]), HEIGHTS)
+    assert gw.interp(1.5, [1, 2], [10, 30]) == 20
+
+
+def test_interpolation_has_the_right_gradients():
+    right(lambda x, points, heights: np.interp(x, points, heights) ** 2, PLACES, POINTS, HEIGHTS)
+    right(
+        lambda x, heights, left, right: np.interp(x, POINTS, heights, left, right) ** 2,
+        PLACES,
+        HEIGHTS,
+        np.array(3.0),
+        np.array(4.0),
+    )
+    right(
+        lambda x, points, heights: np.interp(x, points, heights, period=4.0) ** 2,
+        PLACES * 4 + 0.3,
+        np.array([3.0, 0.5, 1.7, 5.9]),
+        HEIGHTS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "slope"), [(0.0, 0.0), (1.0, 0.0), (2.0, -1.0), (3.0, -1.0), (4.0, 0.0), (-1.0, 0.0), (5.0, 0.0)]
+)
+def test_at_a_point_the_smallest_slope_between_the_two_is_taken(x, slope):
+    points, heights = [0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 5.0, 2.0, 1.0, -1.0]
+    assert float(gw.grad(lambda x: np.interp(x, np.array(points), np.array(heights)))(x)) == slope
+    at_heights = gw.grad(lambda fp: gw.interp(x, points, fp))(np.array(heights))
+    np.testing.assert_array_equal(at_heights, np.eye(5)[int(np.clip(x, 0, 4))])
+
+
+def test_interpolation_teaches():
+    with pytest.raises(ShapeError, match="rows of equal length"):
+        np.interp(gw.variable(1.0), [1.0, 2.0], [1.0])
+    with pytest.raises(ShapeError, match="no points"):
+        np.interp(gw.variable(1.0), [], [])
+    with pytest.raises(InputError, match="period"):
+        np.interp(gw.variable(1.0), [1.0, 2.0], [1.0, 2.0], period=0)
+
+
+# -------------------------------------------------------------------------------------------------- picking by indices
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_along_an_axis(axis):
+    order = np.argsort(CUBE, axis=axis)
+    same(np.take_along_axis, CUBE, order, axis)
+    same(np.take_along_axis, CUBE, np.argmax(CUBE, axis=axis, keepdims=True), axis)
+    right(lambda x: np.take_along_axis(x, order, axis) ** 2, CUBE)
+    largest = np.argmax(CUBE, axis=axis, keepdims=True)
+    expected = CUBE.copy()
+    np.put_along_axis(expected, largest, 7.0, axis)
+    np.testing.assert_array_equal(gw.put_along_axis(CUBE, largest, 7.0, axis), expected)
+    right(lambda x, v: gw.put_along_axis(x, largest, v, axis) ** 2, CUBE, np.array(3.0))
+
+    def in_place(x, v):
+        y = x * 1
+        assert np.put_along_axis(y, largest, v, axis) is None
+        return y**2
+
+    right(in_place, CUBE, np.array(3.0))
+
+
+def test_along_the_row():
+    same(np.take_along_axis, CUBE, np.array([3, 3, 0]), None)
+    assert gw.put_along_axis([[1.0, 2.0], [3.0, 4.0]], [1], 7.0, None).tolist() == [[1, 7], [3, 4]]
+    with pytest.raises(ShapeError, match="as many axes"):
+        np.take_along_axis(gw.variable(CUBE), np.array([1]), 0)
+    with pytest.raises(UnsupportedError, match="plain array"):
+        np.put_along_axis(np.zeros(3), np.array([1]), gw.variable(2.0), 0)
+
+
+def test_choose():
+    choices = [CUBE[0], CUBE[1], CUBE[0, 0]]
+    numbers = RNG.integers(0, 3, (3, 4))
+    same(np.choose, numbers, choices)
+    same(np.choose, numbers - 1, choices, mode="wrap")
+    same(np.choose, numbers * 2, choices, mode="clip")
+    same(np.choose, np.array([[1], [0], [2]]), choices)
+    right(lambda a, b, c: np.choose(numbers, [a, b, c]) ** 2, *choices)
+    with pytest.raises(ShapeError, match="numbers from"):
+        np.choose(numbers + 1, [gw.variable(c) for c in choices])
+
+
+# ----------------------------------------------------------------------------------------------- picking by conditions
+
+
+def test_compress_and_extract():
+    keep = [True, False, True]
+    same(np.compress, keep, CUBE, axis=1)
+    same(np.compress, keep, CUBE)
+    same(np.extract, CUBE > 0, CUBE)
+    right(lambda x: np.compress(keep, x, axis=1) ** 2, CUBE)
+    right(lambda x: np.extract(CUBE > 0, x) ** 2, CUBE)
+    np.testing.assert_array_equal(gw.variable(CUBE).compress(keep, axis=1).value, CUBE.compress(keep, axis=1))
+    np.testing.assert_array_equal(gw.grad(lambda x: np.sum(np.extract(x > 0, x)))(CUBE), CUBE > 0)
+
+
+def test_select():
+    conditions = [CUBE < -1, CUBE < 0, CUBE > 1]
+    choices = [CUBE * 2, CUBE**2, 5.0]
+    same(np.select, conditions, choices)
+    same(np.select, conditions, choices, default=-1)
+    same(np.select, conditions, [c.astype("float32") if np.ndim(c) else c for c in choices])
+    right(lambda x: np.select([x < -1, x < 0, x > 1], [x * 2, x**2, np.exp(x)], default=x) * x, CUBE * 0.97)
+    safe = gw.grad(lambda x: np.sum(np.select([x > 0], [np.log(np.where(x > 0, x, 1))], 0)))(np.array([0.0, 2.0]))
+    np.testing.assert_array_equal(safe, [0, 0.5])
+    with pytest.raises(ShapeError, match="conditions for"):
+        np.select([CUBE > 0], [gw.variable(CUBE), 1.0])
+    with pytest.raises(DTypeError, match="boolean"):
+        np.select([1], [gw.variable(CUBE)])
+
+
+def test_piecewise():
+    functions = [lambda x: -x, lambda x: x**2, 3.0]
+    same(np.piecewise, CUBE, [CUBE < -1, CUBE > 1], functions)
+    same(np.piecewise, CUBE, [CUBE < -1, CUBE > 1], functions[:2])
+    same(np.piecewise, ROW.astype("float32"), ROW < 1, [lambda x: x * 2, np.exp])
+    same(np.piecewise, CUBE.astype("float32"), [CUBE < 0], [lambda x: x * 2, np.exp])
+    same(np.piecewise, np.array(2.0), [True], [lambda x: x * 2])
+    same(np.piecewise, CUBE, [CUBE > 0], [lambda x, scale: x * scale, 1.0], 3.0)
+    same(np.piecewise, ROW, [ROW > 1, ROW > 1.5], [1.0, 2.0])
+    right(lambda x: np.piecewise(x, [x < -1, x > 1], [lambda x: -x, lambda x: x**2, 3.0]) * x, CUBE)
+    root = gw.grad(lambda x: np.sum(np.piecewise(x, [x > 0], [np.sqrt, 0.0])))(np.array([0.0, 4.0]))
+    np.testing.assert_array_equal(root, [0, 0.25])
+    with pytest.raises(ShapeError, match="functions are expected"):
+        np.piecewise(gw.variable(ROW), [ROW > 1], [1.0, 2.0, 3.0])
