@@ -61,8 +61,8 @@ def test_dir_lists_what_is_imported_later():
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'gatewise' has no attribute 'gradient'"):
-        _ = gw.gradient
+    with pytest.raises(AttributeError, match="module 'gatewise' has no attribute 'gradients'"):
+        _ = gw.gradients
 
 
 @pytest.mark.parametrize("name", sorted(gw.__all__))

@@ -20,10 +20,10 @@ from gatewise.errors import (
     UnsupportedError,
 )
 from gatewise.gates import *  # noqa: F403  the catalogue's functions, gw.exp and so on
-from gatewise.gates import fourier as fft  # noqa: F401  the namespace gw.fft
 from gatewise.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
+__array_api_version__ = "2025.12"
 
 __all__ = [
     "Array",
@@ -74,12 +74,23 @@ _LATER = {
     "custom_gradient": "gatewise.whole",
 }
 
+#: Namespaces of the Array API standard, imported when first used.
+_NAMESPACES = {"fft", "linalg"}
+
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    from gatewise import standard
+
+    return sorted({*globals(), *_LATER, *_NAMESPACES, *standard.__all__})
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'gatewise' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    if name in _NAMESPACES:
+        return importlib.import_module(f"gatewise.{name}")
+    if name not in ("__path__", "__all__", "standard"):
+        standard = importlib.import_module("gatewise.standard")  # zeros, isnan, float32: what makes this a namespace
+        if name in standard.__all__:
+            return getattr(standard, name)
+    raise AttributeError(f"module 'gatewise' has no attribute {name!r}")

@@ -7,6 +7,7 @@ operators, NumPy's functions and the array methods reach them.
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -39,12 +40,32 @@ from gatewise.graph import (
     dtype_name,
     filled,
     is_complex,
+    is_operand,
     namespace,
     operator_method,
     plain,
     surfaced,
+    untracked,
 )
 from gatewise.source import outside
+
+#: The versions of the Array API standard that `gatewise` follows as a namespace.
+STANDARD_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
+
+
+def _shift(operation: Callable[[Any, Any], Any], reflected: bool = False) -> Callable[[Any, Any], Any]:
+    """The method of << or >>: integers, so the answer is a constant."""
+
+    def method(self: Array, other: Any) -> Any:
+        if not is_operand(other) and not isinstance(other, Tracked):
+            return NotImplemented
+        x, y = self.value, other.value if isinstance(other, Tracked) else plain(other)
+        try:
+            return constant(operation(y, x) if reflected else operation(x, y))
+        except TypeError as error:
+            raise DTypeError(f"<< and >> take integers: {error}") from None
+
+    return method
 
 
 class Array(Tracked):
@@ -88,9 +109,48 @@ class Array(Tracked):
         return int(np.prod(self.value.shape))
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return int(np.dtype(dtype_name(self.dtype)).itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self.size * self.itemsize
+
+    @property
     def device(self) -> Any:
         """Where the value lies; "cpu" for NumPy."""
         return getattr(self.value, "device", "cpu")
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """This array, if it lies on `device` already; a circuit stays on one device.
+
+        Raises:
+            UnsupportedError: It lies elsewhere.
+        """
+        if device != self.device or stream is not None:
+            raise UnsupportedError(f"a circuit stays on its device, {self.device!r}: move the inputs to {device!r}")
+        return self
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        if api_version is not None and api_version not in STANDARD_VERSIONS:
+            raise ValueError(
+                f"the Array API standard is followed in the versions {', '.join(STANDARD_VERSIONS)}; got {api_version!r}"
+            )
+        return sys.modules["gatewise"]
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        if self.node.leaf:
+            self._leaving("x.__dlpack__()")
+        value = np.asarray(self.value) if isinstance(self.value, np.generic) else self.value
+        return value.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> Any:
+        value = np.asarray(self.value) if isinstance(self.value, np.generic) else self.value
+        return value.__dlpack_device__()
 
     @property
     def T(self) -> Any:  # noqa: N802  (NumPy's name)
@@ -142,6 +202,8 @@ class Array(Tracked):
     __and__, __rand__ = operator_method(AND), operator_method(AND, reflected=True)
     __or__, __ror__ = operator_method(OR), operator_method(OR, reflected=True)
     __xor__, __rxor__ = operator_method(XOR), operator_method(XOR, reflected=True)
+    __lshift__, __rlshift__ = _shift(operator.lshift), _shift(operator.lshift, reflected=True)
+    __rshift__, __rrshift__ = _shift(operator.rshift), _shift(operator.rshift, reflected=True)
     __lt__ = operator_method(LESS)
     __le__ = operator_method(LESS_EQUAL)
     __gt__ = operator_method(GREATER)
@@ -187,8 +249,7 @@ class Array(Tracked):
                 f"x {symbol} v keeps the dtype of x, {self.dtype}, and cannot hold {result.dtype}; "
                 f"write x = x {symbol[:-1]} v"
             )
-        result = gates.astype(result, self.dtype)
-        self.node, self.value = result.node, result.value
+        self._rebind(gates.astype(result, self.dtype))
         return self
 
     def __iadd__(self, other: Any) -> Any:
@@ -215,12 +276,17 @@ class Array(Tracked):
     def __imatmul__(self, other: Any) -> Any:
         return self._update(self @ other, "@=")
 
+    def __ilshift__(self, other: Any) -> Any:
+        return self._update(self << other, "<<=")
+
+    def __irshift__(self, other: Any) -> Any:
+        return self._update(self >> other, ">>=")
+
     def __getitem__(self, key: Any) -> Any:
         return gates.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        result = gates.setitem(self, key, value)
-        self.node, self.value = result.node, result.value
+        self._rebind(gates.setitem(self, key, value))
 
     # ------------------------------------------------------------------------------------------ leaving the circuit
 
@@ -362,7 +428,7 @@ class Array(Tracked):
             return function(*inputs)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if name in _VALUES_ONLY and not options:
-            return getattr(np, name)(*[x.value if isinstance(x, Tracked) else x for x in inputs])
+            return surfaced(on_values(name, *inputs))
         family = "np." if hasattr(np, ufunc.__name__) else "the ufunc "
         raise UnsupportedError(f"{family}{name} has no gradient rule here{_nearest(name)}")
 
@@ -453,6 +519,14 @@ class Array(Tracked):
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
+    def all(self, axis: Any = None, **options: Any) -> Any:
+        """Whether all entries along `axis` are true; a boolean, so it carries no gradient."""
+        return self.value.all(axis, **options)
+
+    def any(self, axis: Any = None, **options: Any) -> Any:
+        """Whether an entry along `axis` is true; a boolean, so it carries no gradient."""
+        return self.value.any(axis, **options)
+
     def argmax(self, axis: Any = None) -> Any:
         """Index of the largest entry; an integer, so it carries no gradient."""
         return self.value.argmax(axis)
@@ -510,7 +584,10 @@ class Array(Tracked):
         self._rebind(gates.partition(self, kth, axis, **options))
 
     def _rebind(self, result: Any) -> None:
+        """Make this name stand for `result`, which inside a map may be an Array of another class."""
         self.node, self.value = result.node, result.value
+        if type(result) is not type(self):
+            self.__class__ = type(result)
 
 
 def variable(value: Any, name: str | None = None) -> Array:
@@ -551,8 +628,20 @@ def seed(upstream: Any, value: Any, what: str) -> Any:
 
 
 def constant(value: Any) -> Array:
-    """An Array that wants no gradient, but into which traced values can be written."""
-    return Array.of(Leaf(INPUT, value, wanted=False), value)
+    """An Array of any library that wants no gradient, but into which traced values can be written."""
+    carrier: type[Any] = carrier_of(value, Array)
+    array: Array = carrier.of(Leaf(INPUT, value, wanted=False), value)
+    return array
+
+
+def on_values(name: str, *operands: Any, **options: Any) -> Any:
+    """What the operands' own library answers to a function without gradient, given their values."""
+    values = [plain(untracked(operand)) for operand in operands]
+    xp = namespace(values)
+    function = xp.by_example(name) if hasattr(xp, "by_example") else getattr(xp, name, None)
+    if function is None:
+        raise UnsupportedError(f"the array library {getattr(xp, '__name__', xp)} has no {name}")
+    return function(*values, **options)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -640,14 +729,22 @@ def _like(function: Callable[..., Any]) -> Callable[..., Any]:
         value = x.value if isinstance(x, Tracked) else x
         if isinstance(value, np.ndarray | np.generic):
             return constant(function(value, *_values(args), **_values(kwargs)))
-        made = getattr(namespace((value,)), function.__name__)(value, *args, **kwargs)
-        return carrier_of(made, Array).of(Leaf(INPUT, made, wanted=False), made)
+        return constant(getattr(namespace((value,)), function.__name__)(value, *args, **kwargs))
 
     return like
 
 
-for _function in (np.zeros_like, np.ones_like, np.empty_like, np.full_like):
+def _full_like(x: Any, fill_value: Any, dtype: Any = None, *args: Any, shape: Any = None, **kwargs: Any) -> Any:
+    """np.full_like: a traced value that is filled in keeps its gradient."""
+    if not isinstance(fill_value, Tracked) or not fill_value.node.leaf:
+        return _like(np.full_like)(x, untracked(fill_value), dtype, *args, shape=shape, **kwargs)
+    lengths = np.shape(untracked(x)) if shape is None else shape
+    return gates.astype(gates.broadcast_to(fill_value, lengths), untracked(x).dtype if dtype is None else dtype)
+
+
+for _function in (np.zeros_like, np.ones_like, np.empty_like):
     NUMPY_FUNCTIONS[_function] = _like(_function)
+NUMPY_FUNCTIONS[np.full_like] = _full_like
 NUMPY_FUNCTIONS[np.copy] = lambda x, **_: x.copy()
 
 

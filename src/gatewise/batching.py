@@ -365,6 +365,10 @@ class _BatchedNamespace:
         """Any other function of NumPy's, example by example."""
         return self._looped(np, name)
 
+    def by_example(self, name: str) -> Any:
+        """A function of NumPy's without gradient, example by example."""
+        return self._looped(np, name)
+
     def _looped(self, module: Any, name: str) -> Any:
         """A function of a NumPy module, applied example by example."""
         known = getattr(module, name, None)

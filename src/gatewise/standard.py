@@ -17,11 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gatewise import gates
-from gatewise.array import Array, constant
+from gatewise.array import Array, constant, on_values
 from gatewise.errors import DTypeError, ShapeError, UnsupportedError
 from gatewise.gate import broadcast_shapes as _common_shape
-from gatewise.gates.conversion import INPUT
-from gatewise.graph import Leaf, Tracked, carrier_of, dtype_name, namespace, plain, untracked
+from gatewise.graph import Tracked, dtype_name, namespace, plain, untracked
 
 __all__ = [
     "__array_namespace_info__",
@@ -81,9 +80,6 @@ __all__ = [
     "zeros_like",
 ]
 
-#: The version of the standard.
-VERSION = "2025.12"
-
 e, inf, nan, pi, newaxis = np.e, np.inf, np.nan, np.pi, None
 
 bool = np.bool_
@@ -123,7 +119,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = N
         return converted.copy() if copy and converted is obj else converted  # type: ignore[attr-defined]
     if hasattr(obj, "__array_namespace__") and not isinstance(obj, np.ndarray | np.generic):
         xp = namespace((obj,))
-        return _constant(xp.asarray(obj, dtype=_named(xp, dtype), copy=copy))
+        return constant(xp.asarray(obj, dtype=_named(xp, dtype), copy=copy))
     return constant(plain(np.asarray(obj, dtype=_numeric(dtype), copy=copy)))
 
 
@@ -204,9 +200,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     return constant(np.arange(start, stop, step, dtype=_numeric(dtype)))
 
 
-def linspace(
-    start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: Any = True
-) -> Any:
+def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: Any = True) -> Any:
     """`num` evenly spaced numbers from `start` to `stop`; traced ends are differentiated.
 
     Example:
@@ -234,12 +228,7 @@ def _like(name: str, x: Any, dtype: Any, device: Any, *fill_value: Any) -> Array
     value = untracked(x)
     xp = namespace((value,))
     options = {} if dtype is None else {"dtype": _named(xp, dtype)}
-    return _constant(getattr(xp, name)(value, *fill_value, **options))
-
-
-def _constant(value: Any) -> Array:
-    """An Array of any library that wants no gradient."""
-    return carrier_of(value, Array).of(Leaf(INPUT, value, wanted=False), value)  # type: ignore[return-value]
+    return constant(getattr(xp, name)(value, *fill_value, **options))
 
 
 def _numeric(dtype: Any) -> Any:
@@ -299,17 +288,17 @@ class IntegerInfo(NamedTuple):
     dtype: Any
 
 
-def finfo(type: Any, /) -> FloatInfo:
+def finfo(kind: Any, /) -> FloatInfo:
     """The limits of a floating dtype (of a complex one: of its parts), or of the dtype of an array."""
-    info = np.finfo(_dtype_of(type))
+    info = np.finfo(_dtype_of(kind))
     return FloatInfo(
         info.bits, float(info.eps), float(info.max), float(info.min), float(info.smallest_normal), info.dtype
     )
 
 
-def iinfo(type: Any, /) -> IntegerInfo:
+def iinfo(kind: Any, /) -> IntegerInfo:
     """The limits of an integer dtype, or of the dtype of an array."""
-    info = np.iinfo(_dtype_of(type))
+    info = np.iinfo(_dtype_of(kind))
     return IntegerInfo(info.bits, info.max, info.min, info.dtype)
 
 
@@ -325,9 +314,9 @@ def can_cast(from_: Any, to: Any, /) -> Any:
 
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """The dtype that operations on these arrays, numbers and dtypes answer in."""
-    return np.result_type(*[
-        kind if isinstance(kind, int | float | complex) else _dtype_of(kind) for kind in arrays_and_dtypes
-    ])
+    return np.result_type(
+        *[kind if isinstance(kind, int | float | complex) else _dtype_of(kind) for kind in arrays_and_dtypes]
+    )
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -339,9 +328,9 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return _common_shape(*shapes)
 
 
-def _dtype_of(type: Any) -> Any:
+def _dtype_of(kind: Any) -> Any:
     """The dtype of an array, or the dtype itself."""
-    return _numeric(type.dtype if hasattr(type, "shape") and hasattr(type, "__array_namespace__") else type)
+    return _numeric(kind.dtype if hasattr(kind, "shape") and not isinstance(kind, type | np.dtype) else kind)
 
 
 class NamespaceInfo:
@@ -355,9 +344,9 @@ class NamespaceInfo:
         """Where arrays are made."""
         return "cpu"
 
-    def devices(self) -> list[str]:
+    def devices(self) -> tuple[str, ...]:
         """Where arrays can be made."""
-        return ["cpu"]
+        return ("cpu",)
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, Any]:
         """The dtype of each kind that is used when none is asked for."""
@@ -445,15 +434,10 @@ def isin(x1: Any, x2: Any, /, *, invert: Any = False) -> Any:
 
 def _on_values(name: str, *operands: Any, **options: Any) -> Any:
     """A function of the operands' own library, on their values; constants again where an operand is an Array."""
-    values = [operand if isinstance(operand, int) else plain(untracked(operand)) for operand in operands]
-    xp = namespace(values)
-    function = getattr(xp, name, None)
-    if function is None:
-        raise UnsupportedError(f"the array library {getattr(xp, '__name__', xp)} has no {name}")
-    answer = function(*values, **options)
+    answer = on_values(name, *operands, **options)
     for operand in operands:
         if isinstance(operand, Tracked):
-            return tuple(map(_constant, answer)) if isinstance(answer, tuple) else _constant(_arrayed(answer))
+            return tuple(map(constant, answer)) if isinstance(answer, tuple) else constant(_arrayed(answer))
     return answer
 
 
@@ -497,7 +481,7 @@ def unique_all(x: Any, /) -> UniqueAll:
     xp = namespace((value,))
     answer = xp.unique_all(value)
     values = gates.take(gates.reshape(x, (prod(np.shape(value)),)), answer.indices, axis=0)
-    wrap = _constant if isinstance(x, Tracked) else untracked
+    wrap = constant if isinstance(x, Tracked) else untracked
     return UniqueAll(values, wrap(answer.indices), wrap(answer.inverse_indices), wrap(answer.counts))
 
 

@@ -181,7 +181,7 @@ def test_slopes(edge_order, axis):
 
 
 def test_slopes_teach():
-    assert gw.gradient([1, 2, 4]).tolist() == [1, 1.5, 2]
+    same(np.gradient, np.array([1.0, 2.0, 4.0]), 2)
     same(np.gradient, ROW[:2])
     same(np.gradient, ROW[:2], ROW[:2])
     with pytest.raises(ShapeError, match="too short"):

@@ -273,3 +273,22 @@ def test_piecewise():
     np.testing.assert_array_equal(root, [0, 0.25])
     with pytest.raises(ShapeError, match="functions are expected"):
         np.piecewise(gw.variable(ROW), [ROW > 1], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.sort(x) * np.arange(5.0)),
+        lambda x: np.partition(x, 2)[2],
+        lambda x: x[np.argsort(x)][0] ** 2,
+        lambda x: np.sum(np.take_along_axis(x, np.argsort(x), 0)[:2]),
+        lambda x: np.sum(np.interp(x, np.arange(-3.0, 4), np.arange(7.0) ** 2)),
+        lambda x: np.nanquantile(x, 0.3) + np.std(x) + np.median(x),
+        lambda x: np.sum(np.cumprod(x) * np.cumsum(x)),
+    ],
+    ids=["sort", "partition", "argsort", "take_along_axis", "interp", "statistics", "running"],
+)
+def test_many_examples_at_once(f):
+    examples = RNG.standard_normal((4, 5))
+    expected = [gw.grad(f)(example) for example in examples]
+    np.testing.assert_allclose(gw.vmap(gw.grad(f))(examples), expected, rtol=1e-12)

@@ -57,10 +57,11 @@ class Comparison:
 
         "kink" where a difference says nothing, "undefined" where the function is not finite on both sides.
         """
+        if self.kink is not None:
+            return "kink"
         if not np.isfinite(self.numerical):
-            return "undefined" if self.kink is None else "kink"
-        verdict = "happy" if self.is_noise else next(word for word, bound in _VERDICTS if self.error <= bound)
-        return "kink" if self.kink is not None and verdict in ("uncomfortable", "wrong") else verdict
+            return "undefined"
+        return "happy" if self.is_noise else next(word for word, bound in _VERDICTS if self.error <= bound)
 
 
 _VERDICTS = (("happy", 1e-7), ("fine", 1e-4), ("uncomfortable", 1e-2), ("wrong", float("inf")))

@@ -26,7 +26,6 @@ __all__ = [
     "cumulative_sum",
     "diff",
     "ediff1d",
-    "gradient",
     "nancumprod",
     "nancumsum",
     "trapezoid",
@@ -346,12 +345,13 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     """Slopes of sampled values by central differences, one array per axis; NumPy's ``np.gradient``.
 
     This is numerical differentiation of data; gradients of functions are `grad`'s. The spacing, one number or the
-    coordinates along an axis, may be traced too.
+    coordinates along an axis, may be traced too. It is reached by NumPy's name only, as ``gw.gradient`` would be taken
+    for `grad`.
 
     Example:
-        >>> import gatewise as gw
-        >>> gw.gradient([1.0, 2.0, 4.0, 7.0]).tolist()
-        [1.0, 1.5, 2.5, 3.0]
+        >>> import gatewise as gw, numpy as np
+        >>> gw.jacobian(np.gradient)(np.array([1.0, 2.0, 4.0])).tolist()
+        [[-1.0, 1.0, 0.0], [-0.5, 0.0, 0.5], [0.0, -1.0, 1.0]]
     """
     f = arrayed(f)
     if np.dtype(dtype_name(f.dtype)).kind not in "fc":

@@ -134,7 +134,7 @@ class Rearrange(Gate):
 
 def _rearranged(x: Any, before: Any, after: Any, axis: int) -> Any:
     """x moved as its owners moved, from their places in `before` to those in `after`."""
-    source, target = (np.argsort(array, axis=axis, kind="stable") for array in (before, after))
+    source, target = (np.argsort(array, axis=axis) for array in (before, after))
     ordered = np.take_along_axis(x, source, axis)
     owners = np.moveaxis(np.take_along_axis(before, source, axis), axis, -1)
     starts = np.ones(owners.shape, bool)
