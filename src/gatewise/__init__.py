@@ -89,7 +89,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_LATER[name]), name)
     if name in _NAMESPACES:
         return importlib.import_module(f"gatewise.{name}")
-    if name not in ("__path__", "__all__", "standard"):
+    if name != "standard":  # which asks here whether it is there, before it is imported
         standard = importlib.import_module("gatewise.standard")  # zeros, isnan, float32: what makes this a namespace
         if name in standard.__all__:
             return getattr(standard, name)

@@ -7,6 +7,7 @@ operators, NumPy's functions and the array methods reach them.
 
 from __future__ import annotations
 
+import inspect
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import numpy as np
 
 from gatewise import gates
 from gatewise.backward import plan, sweep
-from gatewise.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
+from gatewise.errors import CodeError, DTypeError, ShapeError, TracedValueError, UnsupportedError
 from gatewise.gate import NUMPY_FUNCTIONS, refuse
 from gatewise.gates.arithmetic import ADD, DIVIDE, FLOOR_DIVIDE, MULTIPLY, POWER, REMAINDER, SUBTRACT
 from gatewise.gates.contraction import MATMUL
@@ -136,7 +137,7 @@ class Array(Tracked):
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         if api_version is not None and api_version not in STANDARD_VERSIONS:
             raise ValueError(
-                f"the Array API standard is followed in the versions {', '.join(STANDARD_VERSIONS)}; got {api_version!r}"
+                f"the versions of the Array API standard are {', '.join(STANDARD_VERSIONS)}; got {api_version!r}"
             )
         return sys.modules["gatewise"]
 
@@ -145,7 +146,7 @@ class Array(Tracked):
     ) -> Any:
         if self.node.leaf:
             self._leaving("x.__dlpack__()")
-        value = np.asarray(self.value) if isinstance(self.value, np.generic) else self.value
+        value: Any = np.asarray(self.value) if isinstance(self.value, np.generic) else self.value
         return value.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> Any:
@@ -438,9 +439,9 @@ class Array(Tracked):
             try:
                 return ours(*args, **kwargs)
             except TypeError as error:
-                if "argument" in str(error) and not isinstance(error, DTypeError):
-                    raise UnsupportedError(f"np.{function.__name__}: {error}") from None
-                raise
+                if isinstance(error, CodeError) or _takes(ours, args, kwargs):
+                    raise
+                raise UnsupportedError(f"np.{function.__name__}: {error}") from None
         if function.__name__ in _VALUES_ONLY:
             return function(*_values(args), **_values(kwargs))
         name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
@@ -713,6 +714,7 @@ _VALUES_ONLY = frozenset(
         "right_shift",
         "bitwise_count",
         "spacing",
+        "isin",
         "isreal",
         "iscomplex",
         "isposinf",
@@ -745,7 +747,17 @@ def _full_like(x: Any, fill_value: Any, dtype: Any = None, *args: Any, shape: An
 for _function in (np.zeros_like, np.ones_like, np.empty_like):
     NUMPY_FUNCTIONS[_function] = _like(_function)
 NUMPY_FUNCTIONS[np.full_like] = _full_like
+NUMPY_FUNCTIONS[np.astype] = gates.astype
 NUMPY_FUNCTIONS[np.copy] = lambda x, **_: x.copy()
+
+
+def _takes(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Whether a function has parameters for these arguments."""
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def _values(arguments: Any) -> Any:

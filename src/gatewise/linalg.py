@@ -1,7 +1,7 @@
 """``gw.linalg``: the linear algebra of the catalogue under the names of the Array API standard and of ``np.linalg``.
 
-Where the standard's function differs from NumPy's main one (`diagonal` and `trace` read the last two axes, `outer` takes
-vectors, `eig` and `eigvals` always answer in complex numbers), it is the standard's that is here. No gates live here;
+Where the standard's function differs from NumPy's main one, it is the standard's that is here: `diagonal` and `trace`
+read the last two axes, `outer` takes vectors, `eig` and `eigvals` always answer in complex numbers. No gates live here;
 they are in `gates.linalg`, `gates.products` and `gates.norms`.
 """
 

@@ -112,22 +112,22 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = N
         Array([2., 3.])
     """
     _check_device(device)
-    if isinstance(obj, Tracked):
-        converted = obj if dtype is None else gates.astype(obj, dtype)
+    if isinstance(obj, Array):
+        converted: Any = obj if dtype is None else gates.astype(obj, dtype)
         if copy is False and converted is not obj:
             raise ValueError(f"asarray: {dtype_name(obj.dtype)} cannot become {dtype_name(dtype)} without a copy")
-        return converted.copy() if copy and converted is obj else converted  # type: ignore[attr-defined]
+        return converted.copy() if copy and converted is obj else converted
     if hasattr(obj, "__array_namespace__") and not isinstance(obj, np.ndarray | np.generic):
         xp = namespace((obj,))
         return constant(xp.asarray(obj, dtype=_named(xp, dtype), copy=copy))
     return constant(plain(np.asarray(obj, dtype=_numeric(dtype), copy=copy)))
 
 
-def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Array:
+def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Any:
     """An Array, that wants no gradient, of an array of any library which offers ``__dlpack__``."""
     _check_device(device)
-    if isinstance(x, Tracked):
-        return Array.of(x.node, x.value.copy()) if copy else x  # type: ignore[return-value]
+    if isinstance(x, Array):
+        return asarray(x, copy=copy)
     return constant(np.from_dlpack(x, copy=copy))
 
 
@@ -211,7 +211,9 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: A
     _check_device(device)
     if not isinstance(start, Tracked) and not isinstance(stop, Tracked):
         return constant(np.linspace(start, stop, num, dtype=_numeric(dtype), endpoint=endpoint))
-    share = np.linspace(0.0, 1.0, num, endpoint=endpoint)
+    ends = untracked(start), untracked(stop)
+    share = np.linspace(0.0, 1.0, num, endpoint=endpoint, dtype=np.result_type(*ends, 1.0))
+    share = share.reshape(-1, *(1,) * max(map(np.ndim, ends)))
     numbers = start * (1 - share) + stop * share
     return numbers if dtype is None else gates.astype(numbers, dtype)
 
@@ -350,11 +352,11 @@ class NamespaceInfo:
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, Any]:
         """The dtype of each kind that is used when none is asked for."""
-        return np.__array_namespace_info__().default_dtypes(device=device)  # type: ignore[return-value]
+        return dict(np.__array_namespace_info__().default_dtypes(device=device))
 
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, Any]:
         """The dtypes by name, of one kind or of all."""
-        return np.__array_namespace_info__().dtypes(device=device, kind=kind)  # type: ignore[return-value]
+        return dict(np.__array_namespace_info__().dtypes(device=device, kind=kind))
 
 
 def __array_namespace_info__() -> NamespaceInfo:  # noqa: N807  (the standard's name)

@@ -1,4 +1,4 @@
-"""Functions that arrange entries: values and shapes against NumPy over many arguments, gradients against differences."""
+"""Functions that arrange entries: values and shapes against NumPy, gradients against differences."""
 
 from __future__ import annotations
 
@@ -58,9 +58,11 @@ MATRIX = {
     "rot90 0": lambda x: np.rot90(x, k=4),
     "fliplr": np.fliplr, "flipud": np.flipud,
     "repeat": lambda x: np.repeat(x, 2), "repeat axis": lambda x: np.repeat(x, 3, axis=1),
-    "repeat each": lambda x: np.repeat(x, [1, 0, 2], axis=0), "repeat last": lambda x: np.repeat(x, [2, 1, 0, 3], axis=-1),
+    "repeat each": lambda x: np.repeat(x, [1, 0, 2], axis=0),
+    "repeat last": lambda x: np.repeat(x, [2, 1, 0, 3], axis=-1),
     "repeat never": lambda x: np.repeat(x, 0, axis=0), "repeat list of one": lambda x: np.repeat(x, [2], axis=0),
-    "tile": lambda x: np.tile(x, 2), "tile both": lambda x: np.tile(x, (2, 3)), "tile new": lambda x: np.tile(x, (2, 1, 3)),
+    "tile": lambda x: np.tile(x, 2), "tile both": lambda x: np.tile(x, (2, 3)),
+    "tile new": lambda x: np.tile(x, (2, 1, 3)),
     "tile none": lambda x: np.tile(x, (0, 1)),
     "resize": lambda x: np.resize(x, (5, 4)), "resize less": lambda x: np.resize(x, 3),
     "array_split": lambda x: np.array_split(x, 3, axis=1), "array_split many": lambda x: np.array_split(x, 5),
@@ -76,14 +78,19 @@ MATRIX = {
     "append": lambda x: np.append(x, x[:1]), "append axis": lambda x: np.append(x, x[:1], axis=0),
     "append numbers": lambda x: np.append(x, [1.5, 2.5]),
     "insert": lambda x: np.insert(x, 1, 7.0), "insert row": lambda x: np.insert(x, 1, 2 * x[0], axis=0),
-    "insert column": lambda x: np.insert(x, 2, x[:, 0], axis=1), "insert two": lambda x: np.insert(x, [0, 3], 5.0, axis=1),
-    "insert rows": lambda x: np.insert(x, [1, 1], x[:2], axis=0), "insert slice": lambda x: np.insert(x, slice(0, 2), 1.0, axis=0),
-    "insert last": lambda x: np.insert(x, -1, x[:, 1], axis=-1), "insert two at one": lambda x: np.insert(x, 1, 2 * x[:2], axis=0),
+    "insert column": lambda x: np.insert(x, 2, x[:, 0], axis=1),
+    "insert two": lambda x: np.insert(x, [0, 3], 5.0, axis=1),
+    "insert rows": lambda x: np.insert(x, [1, 1], x[:2], axis=0),
+    "insert slice": lambda x: np.insert(x, slice(0, 2), 1.0, axis=0),
+    "insert last": lambda x: np.insert(x, -1, x[:, 1], axis=-1),
+    "insert two at one": lambda x: np.insert(x, 1, 2 * x[:2], axis=0),
     "delete": lambda x: np.delete(x, 3), "delete row": lambda x: np.delete(x, -1, axis=0),
-    "delete several": lambda x: np.delete(x, [0, 2], axis=1), "delete slice": lambda x: np.delete(x, slice(None, None, 2), axis=1),
+    "delete several": lambda x: np.delete(x, [0, 2], axis=1),
+    "delete slice": lambda x: np.delete(x, slice(None, None, 2), axis=1),
     "delete mask": lambda x: np.delete(x, [True, False, True], axis=0),
     "apply to numbers": lambda x: np.apply_along_axis(lambda line: np.sum(line * line), 0, x),
-    "apply to lines": lambda x: np.apply_along_axis(np.roll, 1, x, 1), "apply to matrices": lambda x: np.apply_along_axis(np.diag, 0, x),
+    "apply to lines": lambda x: np.apply_along_axis(np.roll, 1, x, 1),
+    "apply to matrices": lambda x: np.apply_along_axis(np.diag, 0, x),
     "broadcast_arrays": lambda x: np.broadcast_arrays(x, x[0], 1.0 * x[:, :1]),
 }  # fmt: skip
 
@@ -100,7 +107,8 @@ def test_functions_of_more_axes(f):
 
 @pytest.mark.parametrize(
     "f", [np.diag, lambda x: np.diag(x, 2), lambda x: np.diag(x, -1), np.tril, np.triu, np.diagflat, np.atleast_2d,
-          np.atleast_3d, lambda x: np.hsplit(x, [1]), lambda x: np.tile(x, (2, 2)), np.flipud, lambda x: np.dstack((x, x)),
+          np.atleast_3d, lambda x: np.hsplit(x, [1]), lambda x: np.tile(x, (2, 2)), np.flipud,
+          lambda x: np.dstack((x, x)),
           lambda x: np.append(x, 2.0), lambda x: np.insert(x, [2, 0], np.stack([x[0], 3.0])), lambda x: np.roll(x, 7)]
 )  # fmt: skip
 def test_functions_of_a_vector(f):
