@@ -284,17 +284,19 @@ def apply(gate: Any, *operands: Any) -> Any:
         values: tuple[Any, ...] = (operand.value,)
         constants = None
         leaf = operand.node.leaf
+        plainly = type(operand.value) in NUMPY_TYPES
     else:
         for operand in operands:
             if isinstance(operand, Tracked):
                 break
         else:
             return _untracked(gate, operands)
+        plainly = False
         wrap, inputs, values, constants, leaf = _sorted_out(operands)
         if wrap is None:
             return compute(gate, values)
     try:
-        value = compute(gate, values)
+        value = gate.forward(np, *values) if plainly else compute(gate, values)
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:
         raise failure(gate, values, error) from error
     node = Node()
