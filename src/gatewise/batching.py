@@ -482,6 +482,7 @@ for _name in dir(Array):
     if getattr(_method, "gate", None) is not None:
         setattr(BatchArray, _name, _batch_operator(_method.gate, _method.reflected))
 
+# Set here because the two classes need each other.
 Batched.carrier = BatchArray  # type: ignore[attr-defined]
 
 

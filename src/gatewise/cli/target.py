@@ -124,6 +124,7 @@ def _named(function: Callable[..., Any], names: Iterable[str]) -> Callable[..., 
         return function(*arrays)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    # inspect.signature reads this attribute, which the stubs of functions do not list
     named.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])  # type: ignore[attr-defined]
     return named
 
@@ -146,6 +147,7 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
         known = f"it has {', '.join(own)}" if own else "it defines no function"
         what = "is not a function" if hasattr(module, name) else "does not exist"
         raise InputError(f"{path}:{name} {what}: {suggestion(name, own) or known}")
+    # what stands in a user's file has no known type; that it can be called was checked above
     return function  # type: ignore[no-any-return]
 
 

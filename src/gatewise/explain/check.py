@@ -246,6 +246,7 @@ class _Point:
 
     def ends(self, direction: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The two points of a central difference."""
+        # two points, though mypy sees a tuple of any length
         return tuple([x + sign * d for x, d in zip(self.start, direction, strict=True)] for sign in (1, -1))  # type: ignore[return-value]
 
     def compare(self, name: str, direction: Sequence[Any]) -> Comparison:

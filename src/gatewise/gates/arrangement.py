@@ -558,6 +558,7 @@ def pad_with_copies(array: Any, pad_width: Any, mode: str, **options: Any) -> An
         if not before and not after:
             continue
         try:
+            # NumPy's stubs list the modes one by one; a wrong one ends in the except below
             places = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
         except ValueError as error:
             raise ShapeError(f"pad: axis {axis} of shape {tuple(x.shape)}: {error}") from None
