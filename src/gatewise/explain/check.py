@@ -120,7 +120,10 @@ class GradientReport:
                 f"kink at {comparison.name}: {comparison.kink}; the numerical value "
                 f"{comparison.numerical:.6g} says nothing about the gradient {comparison.analytic:.6g}"
             )
-        lines.append("the gradient check passed" if self.passed else "the gradient check FAILED")
+        if self.worst is None:
+            lines.append("nothing could be checked: every comparison crosses a kink; move the point a little")
+        else:
+            lines.append("the gradient check passed" if self.passed else "the gradient check FAILED")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
