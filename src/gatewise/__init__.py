@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gatewise import gates
 from gatewise.array import Array, stop_gradient, variable
 from gatewise.errors import (
+    AxisError,
     CodeError,
     DTypeError,
     GatewiseError,
@@ -27,6 +28,7 @@ __array_api_version__ = "2025.12"
 
 __all__ = [
     "Array",
+    "AxisError",
     "Circuit",
     "CodeError",
     "DTypeError",
@@ -40,19 +42,26 @@ __all__ = [
     "UnsupportedError",
     "check_grads",
     "checkpoint",
+    "compile",
+    "cond",
     "custom_gradient",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "scan",
+    "set_threads",
     "show",
     "stop_gradient",
+    "threads",
     "trace",
     "value_and_grad",
     "variable",
     "vjp",
     "vmap",
+    "while_loop",
     *gates.__all__,
 ]
 
@@ -60,6 +69,7 @@ if TYPE_CHECKING:
     from gatewise.batching import vmap
     from gatewise.circuit import Circuit, show, trace
     from gatewise.explain.check import GradientReport, check_grads
+    from gatewise.loops import cond, fori_loop, scan, while_loop
     from gatewise.whole import checkpoint, custom_gradient
 
 #: Names that are imported when first used, so that `import gatewise` stays quick.
@@ -72,6 +82,13 @@ _LATER = {
     "check_grads": "gatewise.explain.check",
     "checkpoint": "gatewise.whole",
     "custom_gradient": "gatewise.whole",
+    "compile": "gatewise.native.compiled",
+    "set_threads": "gatewise.native.pool",
+    "threads": "gatewise.native.pool",
+    "cond": "gatewise.loops",
+    "fori_loop": "gatewise.loops",
+    "scan": "gatewise.loops",
+    "while_loop": "gatewise.loops",
 }
 
 #: Namespaces of the Array API standard, imported when first used.

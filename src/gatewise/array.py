@@ -7,7 +7,6 @@ operators, NumPy's functions and the array methods reach them.
 
 from __future__ import annotations
 
-import inspect
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -15,10 +14,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import functions, gates, libraries, ufuncs
 from gatewise.backward import plan, sweep
-from gatewise.errors import CodeError, DTypeError, ShapeError, TracedValueError, UnsupportedError
-from gatewise.gate import NUMPY_FUNCTIONS, refuse
+from gatewise.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
+from gatewise.functions import values_of
+from gatewise.gate import NUMPY_FUNCTIONS
 from gatewise.gates.arithmetic import ADD, DIVIDE, FLOOR_DIVIDE, MULTIPLY, POWER, REMAINDER, SUBTRACT
 from gatewise.gates.contraction import MATMUL
 from gatewise.gates.conversion import INPUT
@@ -33,7 +33,6 @@ from gatewise.gates.selection import (
     OR,
     XOR,
 )
-from gatewise.gates.special import of_scipy
 from gatewise.graph import (
     Leaf,
     Tracked,
@@ -48,7 +47,8 @@ from gatewise.graph import (
     surfaced,
     untracked,
 )
-from gatewise.source import outside
+from gatewise.methods import NOT_HERE, Methods
+from gatewise.source import library_caller, outside
 
 #: The versions of the Array API standard that `gatewise` follows as a namespace.
 STANDARD_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
@@ -69,7 +69,7 @@ def _shift(operation: Callable[[Any, Any], Any], reflected: bool = False) -> Cal
     return method
 
 
-class Array(Tracked):
+class Array(Methods):
     """A traced array: value, shape and dtype of a NumPy array, and the node it came from.
 
     Made by the transforms (``gw.grad`` hands them to your function) and by `variable`. Operators, array methods and
@@ -174,7 +174,10 @@ class Array(Tracked):
         return gates.imag(self)
 
     def __repr__(self) -> str:
-        body = np.array2string(np.asarray(self.value), separator=", ", prefix="Array(", threshold=50)
+        if libraries.is_lazy(self.value):
+            return f"Array(<{libraries.described(self.value)}>)"
+        value = libraries.to_numpy(self.value) if not hasattr(type(self.value), "carrier") else np.asarray(self.value)
+        body = np.array2string(value, separator=", ", prefix="Array(", threshold=50)
         return f"Array({body}, dtype={self.dtype})" if self.dtype != np.float64 else f"Array({body})"
 
     def __format__(self, spec: str) -> str:
@@ -226,7 +229,7 @@ class Array(Tracked):
         return gates.negative(self)
 
     def __pos__(self) -> Any:
-        return self
+        return gates.positive(self)
 
     def __abs__(self) -> Any:
         return gates.abs(self)
@@ -238,14 +241,14 @@ class Array(Tracked):
 
     def _update(self, result: Any, symbol: str) -> Any:
         """What ``x += v`` does: NumPy's rules on shape and dtype, then the name stands for the result."""
-        if not isinstance(self.value, np.ndarray):
-            return result  # a NumPy scalar is immutable: Python binds the left-hand name to the result
+        if not hasattr(type(self.value), "__iadd__"):
+            return result  # of NumPy scalars and JAX's arrays: Python binds the left-hand name to the result
         if result.shape != self.shape:
             raise ShapeError(
                 f"x {symbol} v keeps the shape of x, {self.shape}, but the result has shape {result.shape}; "
                 f"write x = x {symbol[:-1]} v"
             )
-        if not np.can_cast(result.dtype, self.dtype, casting="same_kind"):
+        if not np.can_cast(dtype_name(result.dtype), dtype_name(self.dtype), casting="same_kind"):
             raise DTypeError(
                 f"x {symbol} v keeps the dtype of x, {self.dtype}, and cannot hold {result.dtype}; "
                 f"write x = x {symbol[:-1]} v"
@@ -282,6 +285,18 @@ class Array(Tracked):
 
     def __irshift__(self, other: Any) -> Any:
         return self._update(self >> other, ">>=")
+
+    def __iand__(self, other: Any) -> Any:
+        return self._update(self & other, "&=")
+
+    def __ior__(self, other: Any) -> Any:
+        return self._update(self | other, "|=")
+
+    def __ixor__(self, other: Any) -> Any:
+        return self._update(self ^ other, "^=")
+
+    def __contains__(self, entry: Any) -> bool:
+        return bool((self == entry).value.any())
 
     def __getitem__(self, key: Any) -> Any:
         return gates.getitem(self, key)
@@ -323,19 +338,25 @@ class Array(Tracked):
         return np.array(self.value, dtype=dtype, copy=copy)
 
     def _leaving(self, how: str) -> NoReturn:
+        caller, place = library_caller(sys._getframe(2))
+        if caller:
+            name = caller.rpartition(".")[2]
+            instead = f" gw.{name} does the same and keeps the gradient." if hasattr(gates, name) else ""
+            how = f"{caller} makes plain arrays of what it is given.{instead} Its {how}"
         raise TracedValueError(
             f"{how} would take a traced value out of the circuit, and its gradient would be lost silently. "
-            f"To keep the gradient, keep the Array (write into gw or np.zeros_like(x) arrays, use np.stack for lists); "
-            f"to take the number out on purpose, use x.value, x.item() or gw.stop_gradient(x)"
+            f"To keep the gradient, keep the Array (write into gw or np.zeros_like(x) arrays, np.stack for lists, "
+            f"gw.full for np.full); to take the number out on purpose, use x.value, x.item() or gw.stop_gradient(x)",
+            place,
         )
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise AttributeError(
-            f"a traced Array has no attribute {name!r}; what it has is in docs/gates.md. To work on the plain value, "
-            f"without gradient, use x.value"
+        instead = NOT_HERE.get(
+            name, "what it has is in docs/functions.md; x.value is the plain value, without gradient"
         )
+        raise AttributeError(f"a traced Array has no attribute {name!r}: {instead}")
 
     def item(self) -> Any:
         """The single entry as a Python number, without gradient, on purpose.
@@ -415,180 +436,18 @@ class Array(Tracked):
     # ------------------------------------------------------------------------------------------------ NumPy protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        function = (NUMPY_FUNCTIONS.get(ufunc) or of_scipy(ufunc)) if method == "__call__" else None
-        if function is not None and not options:
-            return function(*inputs)
-        if function is not None:
-            if any(place is not None for place in options.get("out", ())):
-                raise UnsupportedError(
-                    f"np.{ufunc.__name__} with out=, or an operator like a += x on a plain array, would write a traced "
-                    f"value into memory that has no gradient: write a = a + x, or start from gw-made arrays such as "
-                    f"np.zeros_like(x)"
-                )
-            refuse(f"np.{ufunc.__name__}", {k: v for k, v in options.items() if k != "out"})
-            return function(*inputs)
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        if name in _VALUES_ONLY and not options:
-            return surfaced(on_values(name, *inputs))
-        family = "np." if hasattr(np, ufunc.__name__) else "the ufunc "
-        raise UnsupportedError(f"{family}{name} has no gradient rule here{_nearest(name)}")
+        if method == "__call__" and not options:
+            function = NUMPY_FUNCTIONS.get(ufunc) or functions.of_numpy(ufunc)
+            if function is not None:
+                return function(*inputs)
+        return ufuncs.call(ufunc, method, inputs, options)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return functions.of_torch(function, args, kwargs or {})
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        ours = NUMPY_FUNCTIONS.get(function)
-        if ours is not None:
-            try:
-                return ours(*args, **kwargs)
-            except TypeError as error:
-                if isinstance(error, CodeError) or _takes(ours, args, kwargs):
-                    raise
-                raise UnsupportedError(f"np.{function.__name__}: {error}") from None
-        if function.__name__ in _VALUES_ONLY:
-            return function(*_values(args), **_values(kwargs))
-        name = f"{function.__module__}.{function.__name__}".replace("numpy.", "np.", 1)
-        raise UnsupportedError(f"{name} has no gradient rule here{_nearest(function.__name__)}")
-
-    # ------------------------------------------------------------------------------------------------- array methods
-
-    def sum(self, axis: Any = None, **options: Any) -> Any:
-        """Sum over `axis`."""
-        return gates.sum(self, axis, **options)
-
-    def mean(self, axis: Any = None, **options: Any) -> Any:
-        """Mean over `axis`."""
-        return gates.mean(self, axis, **options)
-
-    def prod(self, axis: Any = None, **options: Any) -> Any:
-        """Product over `axis`."""
-        return gates.prod(self, axis, **options)
-
-    def max(self, axis: Any = None, **options: Any) -> Any:
-        """Largest entry over `axis`."""
-        return gates.max(self, axis, **options)
-
-    def min(self, axis: Any = None, **options: Any) -> Any:
-        """Smallest entry over `axis`."""
-        return gates.min(self, axis, **options)
-
-    def reshape(self, *shape: Any) -> Any:
-        """The same entries in another shape."""
-        return gates.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """Axes in another order; none given: reversed."""
-        return gates.permute_dims(self, (axes[0] if len(axes) == 1 else axes) if axes else None)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
-        """Two axes exchanged."""
-        return gates.swapaxes(self, axis1, axis2)
-
-    def ravel(self) -> Any:
-        """All entries in a row."""
-        return gates.ravel(self)
-
-    flatten = ravel
-
-    def squeeze(self, axis: Any = None) -> Any:
-        """Axes of length 1 removed."""
-        return gates.squeeze(self, axis)
-
-    def clip(self, min: Any = None, max: Any = None) -> Any:
-        """At least `min`, at most `max`."""
-        return gates.clip(self, min, max)
-
-    def dot(self, other: Any) -> Any:
-        """NumPy's dot product."""
-        return gates.dot(self, other)
-
-    def take(self, indices: Any, axis: int | None = None) -> Any:
-        """Entries at integer indices along an axis."""
-        return gates.take(self, indices, axis=axis)
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """In another dtype."""
-        return gates.astype(self, dtype)
-
-    def conj(self) -> Any:
-        """Complex conjugate."""
-        return gates.conj(self)
-
-    def copy(self) -> Any:
-        """Another name for the same node: writing into one does not show in the other."""
-        return type(self).of(self.node, self.value)
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self.copy()
-
-    def all(self, axis: Any = None, **options: Any) -> Any:
-        """Whether all entries along `axis` are true; a boolean, so it carries no gradient."""
-        return self.value.all(axis, **options)
-
-    def any(self, axis: Any = None, **options: Any) -> Any:
-        """Whether an entry along `axis` is true; a boolean, so it carries no gradient."""
-        return self.value.any(axis, **options)
-
-    def argmax(self, axis: Any = None) -> Any:
-        """Index of the largest entry; an integer, so it carries no gradient."""
-        return self.value.argmax(axis)
-
-    def argmin(self, axis: Any = None) -> Any:
-        """Index of the smallest entry; an integer, so it carries no gradient."""
-        return self.value.argmin(axis)
-
-    def argsort(self, axis: Any = -1, **options: Any) -> Any:
-        """Indices that would sort; integers, so they carry no gradient."""
-        return gates.argsort(self, axis, **options)
-
-    def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:
-        """Indices that would partition; integers, so they carry no gradient."""
-        return gates.argpartition(self, kth, axis, **options)
-
-    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Any:
-        """Where `v` would go in this sorted array; integers, so they carry no gradient."""
-        return gates.searchsorted(self, v, side, sorter)
-
-    def nonzero(self) -> Any:
-        """Indices of the entries that are not zero, per axis."""
-        return self.value.nonzero()
-
-    def var(self, axis: Any = None, *others: Any, **options: Any) -> Any:
-        """Mean squared distance from the mean over `axis`."""
-        return gates.var(self, axis, *others, **options)
-
-    def std(self, axis: Any = None, *others: Any, **options: Any) -> Any:
-        """Root of the mean squared distance from the mean over `axis`."""
-        return gates.std(self, axis, *others, **options)
-
-    def cumsum(self, axis: Any = None, *others: Any, **options: Any) -> Any:
-        """Running sum along `axis`."""
-        return gates.cumsum(self, axis, *others, **options)
-
-    def cumprod(self, axis: Any = None, *others: Any, **options: Any) -> Any:
-        """Running product along `axis`."""
-        return gates.cumprod(self, axis, *others, **options)
-
-    def compress(self, condition: Any, axis: Any = None) -> Any:
-        """The slices along `axis` for which `condition` holds."""
-        return gates.compress(condition, self, axis)
-
-    def choose(self, choices: Any, *others: Any, **options: Any) -> Any:
-        """For each of these integers the entry of the choice of that number."""
-        return gates.choose(self, choices, *others, **options)
-
-    def sort(self, axis: int = -1, **options: Any) -> None:
-        """Sort along `axis` in place, as NumPy's method does: this name now stands for the sorted array."""
-        self._rebind(gates.sort(self, axis, **options))
-
-    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:
-        """Partition along `axis` in place, as NumPy's method does: this name now stands for the result."""
-        self._rebind(gates.partition(self, kth, axis, **options))
-
-    def _rebind(self, result: Any) -> None:
-        """Make this name stand for `result`, which inside a map may be an Array of another class."""
-        self.node, self.value = result.node, result.value
-        if type(result) is not type(self):
-            self.__class__ = type(result)
+        return functions.call(function, args, kwargs)
 
 
 def variable(value: Any, name: str | None = None) -> Array:
@@ -599,7 +458,7 @@ def variable(value: Any, name: str | None = None) -> Array:
         name: What pictures and explanations call it.
 
     Raises:
-        DTypeError: The value is not floating or complex.
+        DTypeError: The value is not floating or complex, or it is a PyTorch tensor with requires_grad=True.
 
     Example:
         >>> import gatewise as gw
@@ -611,7 +470,11 @@ def variable(value: Any, name: str | None = None) -> Array:
     if isinstance(value, Tracked):
         value = value.value
     value = plain(value)
-    array = np.array(value)[()] if isinstance(value, np.ndarray | np.generic | float | int | complex) else value
+    if isinstance(value, np.ndarray | np.generic | float | int | complex):
+        array = np.array(value)[()]
+    else:
+        libraries.refuse_recorded(value, f"variable {name!r}" if name else "a variable")
+        array = namespace((value,)).asarray(value, copy=True)
     require_differentiable(array, f"variable {name!r}" if name else "a variable")
     return Array.of(Leaf(INPUT, array, name, place=outside(sys._getframe(1))), array)
 
@@ -621,10 +484,19 @@ def seed(upstream: Any, value: Any, what: str) -> Any:
 
     Raises:
         ShapeError: It has another shape.
+        DTypeError: It is of another array library.
     """
-    array = upstream if hasattr(upstream, "shape") else np.asarray(plain(upstream))[()]
+    array = upstream
+    if not hasattr(upstream, "shape"):
+        array = np.asarray(plain(upstream))[()]
+        if not isinstance(value, np.ndarray | np.generic):
+            array = libraries.placed(namespace((value,)), array, value)
+    elif not isinstance(upstream, np.ndarray | np.generic | Tracked):
+        libraries.refuse_recorded(upstream, what)
     if tuple(array.shape) != tuple(value.shape):
         raise ShapeError(f"{what} has shape {tuple(array.shape)}, the value has shape {tuple(value.shape)}")
+    if not isinstance(value, np.ndarray | np.generic):
+        libraries.require_alike(what, (untracked(array), value))
     return gates.astype(array, value.dtype)
 
 
@@ -633,16 +505,6 @@ def constant(value: Any) -> Array:
     carrier: type[Any] = carrier_of(value, Array)
     array: Array = carrier.of(Leaf(INPUT, value, wanted=False), value)
     return array
-
-
-def on_values(name: str, *operands: Any, **options: Any) -> Any:
-    """What the operands' own library answers to a function without gradient, given their values."""
-    values = [plain(untracked(operand)) for operand in operands]
-    xp = namespace(values)
-    function = xp.by_example(name) if hasattr(xp, "by_example") else getattr(xp, name, None)
-    if function is None:
-        raise UnsupportedError(f"the array library {getattr(xp, '__name__', xp)} has no {name}")
-    return function(*values, **options)
 
 
 def stop_gradient(x: Any) -> Any:
@@ -674,63 +536,13 @@ def require_differentiable(value: Any, what: str) -> None:
         )
 
 
-#: NumPy functions whose answers carry no gradient: they are computed on the values.
-_VALUES_ONLY = frozenset(
-    [
-        "argmax",
-        "argmin",
-        "argpartition",
-        "argsort",
-        "argwhere",
-        "nonzero",
-        "flatnonzero",
-        "count_nonzero",
-        "searchsorted",
-        "shape",
-        "ndim",
-        "size",
-        "result_type",
-        "isnan",
-        "isinf",
-        "isfinite",
-        "signbit",
-        "all",
-        "any",
-        "allclose",
-        "isclose",
-        "array_equal",
-        "array_repr",
-        "array_str",
-        "array2string",
-        "iscomplexobj",
-        "isrealobj",
-        "lexsort",
-        "may_share_memory",
-        "shares_memory",
-        "can_cast",
-        "gcd",
-        "lcm",
-        "left_shift",
-        "right_shift",
-        "bitwise_count",
-        "spacing",
-        "isin",
-        "isreal",
-        "iscomplex",
-        "isposinf",
-        "isneginf",
-        "digitize",
-    ]
-)
-
-
 def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     """zeros_like and its kin give Arrays, so that traced values can be written into them."""
 
     def like(x: Any, *args: Any, **kwargs: Any) -> Any:
         value = x.value if isinstance(x, Tracked) else x
         if isinstance(value, np.ndarray | np.generic):
-            return constant(function(value, *_values(args), **_values(kwargs)))
+            return constant(function(value, *values_of(args), **values_of(kwargs)))
         return constant(getattr(namespace((value,)), function.__name__)(value, *args, **kwargs))
 
     return like
@@ -744,37 +556,40 @@ def _full_like(x: Any, fill_value: Any, dtype: Any = None, *args: Any, shape: An
     return gates.astype(gates.broadcast_to(fill_value, lengths), untracked(x).dtype if dtype is None else dtype)
 
 
+def _made_like(function: Callable[..., Any]) -> Callable[..., Any]:
+    """np.zeros and its kin with ``like=x`` give Arrays too."""
+    return lambda *args, **kwargs: constant(function(*args, **kwargs))
+
+
+def _full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> Any:
+    """np.full with ``like=x``."""
+    if not isinstance(fill_value, Tracked):
+        return constant(np.full(shape, fill_value, dtype))
+    return gates.broadcast_to(fill_value if dtype is None else gates.astype(fill_value, dtype), shape)
+
+
+def _gathered(entries: Any, dtype: Any = None, *others: Any, **options: Any) -> Any:
+    """np.array with ``like=x``: nested lists that hold traced values become an Array."""
+
+    def joined(part: Any) -> Any:
+        return gates.stack([joined(one) for one in part]) if isinstance(part, list | tuple) and part else part
+
+    array = joined(entries)
+    spare = options.get("ndmin", 0) - len(np.shape(array))
+    if spare > 0:
+        array = gates.reshape(array, (1,) * spare + np.shape(array))
+    if not isinstance(array, Tracked):
+        array = constant(np.array(array))
+    return array.copy() if dtype is None else gates.astype(array, dtype)
+
+
 for _function in (np.zeros_like, np.ones_like, np.empty_like):
     NUMPY_FUNCTIONS[_function] = _like(_function)
 NUMPY_FUNCTIONS[np.full_like] = _full_like
+for _maker in (np.zeros, np.ones, np.empty):
+    NUMPY_FUNCTIONS[_maker] = _made_like(_maker)
+NUMPY_FUNCTIONS[np.full] = _full
+for _gatherer in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, np.require):
+    NUMPY_FUNCTIONS[_gatherer] = _gathered
 NUMPY_FUNCTIONS[np.astype] = gates.astype
 NUMPY_FUNCTIONS[np.copy] = lambda x, **_: x.copy()
-
-
-def _takes(function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
-    """Whether a function has parameters for these arguments."""
-    try:
-        inspect.signature(function).bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
-
-
-def _values(arguments: Any) -> Any:
-    """Arguments of a NumPy function with traced arrays replaced by their values."""
-    if isinstance(arguments, Tracked):
-        return arguments.value
-    if isinstance(arguments, tuple | list):
-        return type(arguments)(_values(a) for a in arguments)
-    if isinstance(arguments, dict):
-        return {key: _values(a) for key, a in arguments.items()}
-    return arguments
-
-
-def _nearest(name: str) -> str:
-    """``; the nearest that has is np.…`` for a function name, or nothing."""
-    import difflib
-
-    names = sorted({function.__name__ for function in NUMPY_FUNCTIONS})
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
-    return f"; the nearest that has one is np.{close[0]}" if close else ""

@@ -20,8 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
-from gatewise.graph import Leaf, Node, Tracked, carrier_of, is_complex, namespace, untracked
+from gatewise import gates, libraries
+from gatewise.errors import DTypeError
+from gatewise.gates.conversion import INPUT
+from gatewise.graph import NUMPY_TYPES, Leaf, Node, Tracked, carrier_of, is_complex, namespace, untracked
 from gatewise.source import origin
 
 FLOAT64, FLOAT32 = np.dtype("float64"), np.dtype("float32")
@@ -97,15 +99,46 @@ def sweep(
     before = origin.get()
     try:
         with np.errstate(all="ignore"):
-            gradients = _sweep(route, seeds, leaves, wrap, watch, strong=watch is not None)
+            if route.nested:
+                seeds = [(node, _carried(seed, wrap)) for node, seed in seeds]
+            strong = watch is not None or any(libraries.is_lazy(untracked(seed)) for _, seed in seeds)
+            gradients = _sweep(route, seeds, leaves, wrap, watch, strong)
             for gradient in gradients:
-                if watch is None and has_nan(gradient):
+                if not strong and has_nan(gradient):
                     # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
                     gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
                     break
     finally:
         origin.set(before)
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        if type(gradient) not in NUMPY_TYPES:
+            _require_home(leaf, gradient)
     return _own(gradients, [seed for _, seed in seeds])
+
+
+def _carried(seed: Any, wrap: type[Tracked]) -> Any:
+    """A seed of a recorded sweep, as a traced constant where plain arrays do not compute with traced ones."""
+    if (
+        type(seed) in NUMPY_TYPES
+        or isinstance(seed, Tracked)
+        or hasattr(type(seed), "carrier")
+        or libraries.defers(seed)
+    ):
+        return seed
+    return wrap.of(Leaf(INPUT, seed, wanted=False), seed)
+
+
+def _require_home(leaf: Leaf, gradient: Any) -> None:
+    """Raise a DTypeError if a gradient is of another array library than the value it belongs to."""
+    value = untracked(gradient)
+    if value is None or hasattr(type(value), "carrier") or hasattr(type(leaf.value), "carrier"):
+        return
+    if libraries.title(value) != libraries.title(leaf.value):
+        raise DTypeError(
+            f"{f'input {leaf.name!r}' if leaf.name else 'an input'} is {libraries.described(leaf.value)}, but was "
+            f"computed with by {libraries.title(value)}, so its gradient is {libraries.described(value)}: "
+            f"convert the input first"
+        )
 
 
 def _sweep(
@@ -216,19 +249,14 @@ def quieted(gate: Any, upstream: Any, gradient: Any) -> Any:
     """
     value = untracked(gradient)
     wild = (abs(value) < np.inf) == False  # noqa: E712  (NaN is not below infinity either)
-    xp = namespace((value,))
-    if not bool(xp.any(wild)):
+    some = namespace((value,)).any(wild)
+    if not hasattr(some, "assumed_false") and not libraries.is_lazy(some) and not bool(some):
         return gradient
-    zero = gate.silent(untracked(upstream), value.shape)
+    arrived = untracked(upstream)
+    zero = gate.silent(arrived, value.shape)
     if zero is None:
-        return gates.where(wild, 0.0, gradient) if is_zero(upstream) else gradient
+        zero = namespace((arrived,)).all(arrived == 0)
     return gates.where(wild & zero, 0.0, gradient)
-
-
-def is_zero(gradient: Any) -> bool:
-    """Whether every entry is zero."""
-    value = untracked(gradient)
-    return not bool(namespace((value,)).any(value != 0))
 
 
 def has_nan(gradient: Any) -> bool:
@@ -243,5 +271,8 @@ def has_nan(gradient: Any) -> bool:
         return bool(total != total)
     if isinstance(value, np.ndarray | np.generic):
         return bool(value != value)
+    if libraries.is_lazy(value):
+        return False  # nobody can know yet
     xp = namespace((value,))
-    return bool(xp.any(xp.isnan(value)))
+    found = xp.any(xp.isnan(value))
+    return bool(found.assumed_false() if hasattr(found, "assumed_false") else found)

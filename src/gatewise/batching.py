@@ -23,7 +23,7 @@ from gatewise import gates, tree
 from gatewise.array import Array
 from gatewise.errors import CodeError, ShapeError, TracedValueError
 from gatewise.gates.conversion import INPUT
-from gatewise.graph import Leaf, Node, Tracked, apply, arrayed, captured, dtype_name, now
+from gatewise.graph import NUMPY_TYPES, Leaf, Node, Tracked, apply, arrayed, captured, dtype_name, now
 
 
 class Batched:
@@ -127,8 +127,8 @@ def _is_inside(x: Batched, other: Any) -> bool:
 
 def _is_outranked(x: Batched, other: Any) -> bool:
     """Whether `other` belongs to the same map as a traced value, or to one inside it: then it computes."""
-    value = other.value if isinstance(other, Tracked) else None
-    return isinstance(value, Batched) and value.level >= x.level
+    level = getattr(other.value if isinstance(other, Tracked) else other, "level", 0)
+    return bool(level >= x.level if isinstance(other, Tracked) else level > x.level and not isinstance(other, Batched))
 
 
 def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -250,11 +250,11 @@ class _BatchedNamespace:
 
     def zeros_like(self, x: Batched) -> Any:
         """Zeros for every example."""
-        return Batched(np.zeros(np.shape(_plain(x)), dtype_name(x.dtype)), x.level)
+        return Batched(np.zeros((x.count, *x.shape), dtype_name(x.dtype)), x.level)
 
     def ones_like(self, x: Batched) -> Any:
         """Ones for every example."""
-        return Batched(np.ones(np.shape(_plain(x)), dtype_name(x.dtype)), x.level)
+        return Batched(np.ones((x.count, *x.shape), dtype_name(x.dtype)), x.level)
 
     def full(self, shape: tuple[int, ...], fill: Any, dtype: Any = None) -> Any:
         """One number everywhere, the same for every example."""
@@ -516,18 +516,66 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
         axes = list(in_axes) if isinstance(in_axes, tuple | list) else [in_axes] * len(args)
         if len(axes) != len(args):
             raise ShapeError(f"vmap: in_axes names {len(axes)} axes, {len(args)} arguments were given")
+        if any(
+            _is_foreign(leaf) for a, axis in zip(args, axes, strict=True) if axis is not None for leaf in _leaves(a)
+        ):
+            return _one_by_one(f, args, axes, kwargs, out_axes)
         level = now()
         counts: dict[int, str] = {}
         examples = [
             _mapped_argument(a, axis, level, counts, i) for i, (a, axis) in enumerate(zip(args, axes, strict=True))
         ]
-        if len(counts) != 1:
-            found = ", ".join(f"{count} in {name}" for count, name in counts.items()) or "no argument is mapped"
-            raise ShapeError(f"vmap: the arguments must have one number of examples; found {found}")
+        _require_one_count(counts)
         results, rebuild = tree.flatten(f(*examples, **kwargs))
         return rebuild([_gathered(result, level, next(iter(counts)), out_axes) for result in results])
 
     return mapped
+
+
+def _leaves(argument: Any) -> list[Any]:
+    return tree.flatten(argument)[0]
+
+
+def _is_foreign(leaf: Any) -> bool:
+    """Whether an argument is an array of another library than NumPy."""
+    value = leaf.value if isinstance(leaf, Tracked) else leaf
+    return type(value) not in NUMPY_TYPES and hasattr(value, "shape") and not hasattr(type(value), "carrier")
+
+
+def _one_by_one(f: Callable[..., Any], args: Any, axes: list[Any], kwargs: dict[str, Any], out_axes: int) -> Any:
+    """The map of arrays of other libraries: one run for each example, whose results are stacked."""
+    counts: dict[int, str] = {}
+    for position, (argument, axis) in enumerate(zip(args, axes, strict=True)):
+        for leaf in _leaves(argument) if axis is not None else ():
+            _require_axis(leaf, axis, position)
+            counts.setdefault(int(leaf.shape[axis]), f"argument {position}")
+    _require_one_count(counts)
+
+    def example(argument: Any, axis: int | None, number: int) -> Any:
+        if axis is None:
+            return argument
+        leaves, rebuild = tree.flatten(argument)
+        return rebuild([gates.getitem(leaf, (slice(None),) * (axis % len(leaf.shape)) + (number,)) for leaf in leaves])
+
+    results = []
+    for number in range(next(iter(counts))):
+        examples = [example(argument, axis, number) for argument, axis in zip(args, axes, strict=True)]
+        leaves, rebuild = tree.flatten(f(*examples, **kwargs))
+        results.append(leaves)
+    if not results:
+        raise ShapeError("vmap: there are no examples, so the shape of the result is not known")
+    return rebuild([gates.stack(column, axis=out_axes) for column in zip(*results, strict=True)])
+
+
+def _require_axis(array: Any, axis: int, position: int) -> None:
+    if not -len(array.shape) <= axis < len(array.shape):
+        raise ShapeError(f"vmap: argument {position} has shape {tuple(array.shape)}, so there is no axis {axis} to map")
+
+
+def _require_one_count(counts: dict[int, str]) -> None:
+    if len(counts) != 1:
+        found = ", ".join(f"{count} in {name}" for count, name in counts.items()) or "no argument is mapped"
+        raise ShapeError(f"vmap: the arguments must have one number of examples; found {found}")
 
 
 def _mapped_argument(argument: Any, axis: int | None, level: int, counts: dict[int, str], position: int) -> Any:
@@ -538,10 +586,7 @@ def _mapped_argument(argument: Any, axis: int | None, level: int, counts: dict[i
     mapped = []
     for leaf in leaves:
         array: Any = arrayed(leaf)
-        if not -len(array.shape) <= axis < len(array.shape):
-            raise ShapeError(
-                f"vmap: argument {position} has shape {tuple(array.shape)}, so there is no axis {axis} to map"
-            )
+        _require_axis(array, axis, position)
         counts.setdefault(int(array.shape[axis]), f"argument {position}")
         mapped.append(carried(Batched(gates.moveaxis(array, axis, 0) if axis else array, level)))
     return rebuild(mapped)

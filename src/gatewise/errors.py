@@ -33,6 +33,10 @@ class ShapeError(CodeError, ValueError):
     """Shapes that do not fit a gate, or an output that is not the scalar a gradient needs."""
 
 
+class AxisError(ShapeError, np.exceptions.AxisError):
+    """An axis that an array does not have; an ``IndexError`` and ``np.exceptions.AxisError`` too, as NumPy's own is."""
+
+
 class DTypeError(CodeError, TypeError):
     """A dtype that a gate cannot take, or that carries no gradient (integers, booleans)."""
 

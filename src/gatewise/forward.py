@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise.backward import Plan, fit, plan, quieted, sweep, tracked
 from gatewise.gates.conversion import INPUT
-from gatewise.graph import Leaf, Node, Tracked, apply, dtype_name, is_complex
+from gatewise.graph import Leaf, Node, Tracked, apply, dtype_name, is_complex, namespace, untracked
 
 
 def push(route: Plan, tangents: Mapping[Node, Any], wrap: type[Tracked]) -> dict[Node, Any]:
@@ -54,7 +54,7 @@ def _transpose(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracke
     """Push through any gate: the rule maps an upstream gradient to the input; its transpose maps tangents back."""
     source = node.inputs[wire]
     assert source is not None
-    probe = np.zeros(node.shape, dtype_name(node.dtype))[()]
+    probe = _zeros(node, tangent)
     leaf = Leaf(INPUT, probe)
     upstream = wrap.of(leaf, probe)
     mirrored = is_complex(node.dtype) and node.gate.holomorphic
@@ -62,7 +62,15 @@ def _transpose(node: Node, wire: int, rule: Any, tangent: Any, wrap: type[Tracke
     gradient = rule(node.gate, gates.conj(upstream) if mirrored else upstream, *saved)
     gradient = fit(gates.conj(gradient) if mirrored else gradient, source)
     if not isinstance(gradient, Tracked):
-        return np.zeros(node.shape, dtype_name(node.dtype))
+        return probe
     route = plan([gradient.node], [leaf])
     (pushed,) = sweep(route, [(gradient.node, tangent)], [leaf], wrap)
-    return np.zeros(node.shape, dtype_name(node.dtype)) if pushed is None else pushed
+    return probe if pushed is None else pushed
+
+
+def _zeros(node: Node, tangent: Any) -> Any:
+    """Zeros of a node's shape and dtype, where its tangent lies."""
+    value = untracked(tangent)
+    if isinstance(value, np.ndarray | np.generic) or hasattr(type(value), "carrier"):
+        return np.zeros(node.shape, dtype_name(node.dtype))[()]
+    return libraries.zeros(namespace((value,)), node.shape, value, node.dtype)

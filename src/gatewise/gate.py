@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from gatewise.errors import DTypeError, ShapeError, UnsupportedError
-from gatewise.graph import Spec, namespace
+from gatewise.errors import AxisError, DTypeError, ShapeError, UnsupportedError
+from gatewise.graph import PYTHON_NUMBERS, Spec, namespace
 
 if TYPE_CHECKING:
     from gatewise.samples import Sample
@@ -124,6 +125,10 @@ class Gate:
     def infer(self, *specs: Spec) -> Spec:
         """Shape and dtype of the output, without computing it; raises a teaching error for what does not fit."""
         raise NotImplementedError
+
+    def on_numpy(self) -> Callable[..., Any]:
+        """The forward for NumPy arrays, as whoever calls it many times wants it."""
+        return partial(self.forward, np)
 
     @classmethod
     def saver_for(cls, traced: tuple[bool, ...]) -> Any:
@@ -256,7 +261,7 @@ class Elementwise(Gate):
         shape = broadcast_shapes(*(spec.shape for spec in specs))
         with np.errstate(all="ignore"):
             probe = self.forward(np, *[_probe(spec) for spec in specs])
-        return Spec(shape, probe.dtype)
+        return Spec(shape, np.asarray(probe).dtype, weak=type(probe) in PYTHON_NUMBERS)
 
 
 class Operator(Elementwise):
@@ -266,6 +271,9 @@ class Operator(Elementwise):
 
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return type(self).compute(x, y)
+
+    def on_numpy(self) -> Callable[..., Any]:
+        return type(self).compute
 
 
 def _probe(spec: Spec) -> Any:
@@ -330,7 +338,9 @@ def normalize_axes(axis: Any, ndim: int, gate: str) -> tuple[int, ...]:
     """Turn NumPy's `axis` (None, an int, a tuple, negative allowed) into a sorted tuple of non-negative axes.
 
     Raises:
-        ShapeError: An axis is out of range or named twice.
+        AxisError: An axis is out of range.
+        ShapeError: An axis is named twice.
+        DTypeError: An axis is not an integer.
     """
     if axis is None:
         return tuple(range(ndim))
@@ -345,7 +355,7 @@ def normalize_axis(axis: Any, ndim: int, gate: str) -> int:
     """Turn one axis, negative allowed, into a non-negative one.
 
     Raises:
-        ShapeError: The axis is out of range.
+        AxisError: The axis is out of range.
         DTypeError: The axis is not an integer.
     """
     try:
@@ -353,7 +363,7 @@ def normalize_axis(axis: Any, ndim: int, gate: str) -> int:
     except AttributeError:
         raise DTypeError(f"{gate}: an axis is an integer; got {axis!r}") from None
     if not -ndim <= index < ndim:
-        raise ShapeError(f"{gate}: axis {index} is out of range for an array of {ndim} axes (-{ndim} to {ndim - 1})")
+        raise AxisError(f"{gate}: axis {index} is out of range for an array of {ndim} axes (-{ndim} to {ndim - 1})")
     return index % ndim
 
 

@@ -10,12 +10,21 @@ from __future__ import annotations
 import operator
 import sys
 from itertools import count
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from gatewise.errors import CodeError, DTypeError, GatewiseError, IndexingError, ShapeError, TracedValueError
+from gatewise import libraries
+from gatewise.errors import (
+    CodeError,
+    DTypeError,
+    GatewiseError,
+    IndexingError,
+    ShapeError,
+    TracedValueError,
+    UnsupportedError,
+)
 from gatewise.source import INTERNAL, Where, outside, resolve
 
 if TYPE_CHECKING:
@@ -30,8 +39,17 @@ COPIED_AT_MOST = 1 << 16
 
 PYTHON_NUMBERS = frozenset({bool, int, float, complex})
 
+#: What array libraries raise for operands that do not fit; PyTorch's errors are RuntimeErrors.
+FAILURES = (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError)
+
+#: What has said already what went wrong, or has nothing to do with the operands.
+PASSED_ON = (GatewiseError, RecursionError)
+
 #: Types that NumPy computes with as they are.
 NUMPY_TYPES = PYTHON_NUMBERS | {np.ndarray, *np.sctypeDict.values()}
+
+#: Those of them that have shape and dtype.
+ARRAY_TYPES = NUMPY_TYPES - PYTHON_NUMBERS
 
 
 def dtype_name(dtype: Any) -> str:
@@ -52,6 +70,18 @@ def filled(value: Any, number: int) -> Any:
     return xp.ones_like(value) if number else xp.zeros_like(value)
 
 
+def pointing(like: Any, index: tuple[int, ...]) -> Any:
+    """An array like `like`, of its library, shape and dtype, with a 1 at `index` and zeros elsewhere.
+
+    For examples of a map and symbols of a script, NumPy's: it is the same for all, and known.
+    """
+    if isinstance(like, np.ndarray | np.generic) or hasattr(type(like), "carrier"):
+        out = np.zeros(like.shape, dtype_name(like.dtype))
+        out[index] = 1
+        return out[()]
+    return libraries.written(namespace((like,)), filled(like, 0), index, 1)
+
+
 class Spec:
     """Shape and dtype of an array, without its entries.
 
@@ -60,12 +90,13 @@ class Spec:
         float64[2, 3]
     """
 
-    __slots__ = ("dtype", "shape", "weak")
+    __slots__ = ("dtype", "mask", "shape", "weak")
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any, weak: bool = False) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, weak: bool = False, mask: Any = None) -> None:
         self.shape = shape
         self.dtype = dtype
         self.weak = weak  # a Python number: its dtype yields to that of the arrays it meets
+        self.mask = mask  # of a constant boolean array the entries, which decide how many a boolean index picks
 
     @classmethod
     def of(cls, value: Any) -> Spec:
@@ -184,13 +215,17 @@ def surfaced(value: Any) -> Any:
 
 
 def namespace(values: Sequence[Any]) -> Any:
-    """The Array API namespace of `values`: that of the first array which is not NumPy's, else NumPy."""
+    """The Array API namespace of `values`: that of the first array which is not NumPy's, else NumPy.
+
+    Of examples and symbols it is the innermost one's.
+    """
     for value in values:
         kind = type(value)
         if kind in NUMPY_TYPES or value is None or isinstance(value, Tracked | np.ndarray | np.generic):
             continue
         if hasattr(kind, "carrier"):
-            return value.__array_namespace__()
+            inner = [v for v in values if hasattr(type(v), "carrier") and not isinstance(v, Tracked)]
+            return max(inner, key=operator.attrgetter("level")).__array_namespace__()
         from array_api_compat import array_namespace
 
         return array_namespace(value)
@@ -198,11 +233,41 @@ def namespace(values: Sequence[Any]) -> Any:
 
 
 def compute(gate: Any, values: Sequence[Any]) -> Any:
-    """The forward of a gate, on whatever library the values are of."""
+    """The forward of a gate, on whatever library the values are of.
+
+    Raises:
+        DTypeError: The values are of libraries that do not compute with each other.
+        UnsupportedError: Their library lacks a function that the gate needs.
+    """
     xp = namespace(values)
-    if xp is np or not hasattr(xp, "run"):
+    if xp is np:
         return gate.forward(xp, *values)
-    return xp.run(gate, values)
+    if hasattr(xp, "run"):
+        return xp.run(gate, values)
+    if gate.wires[-1:] == ("indices",):  # any library's array of integers may be an index
+        libraries.require_alike(gate.name, values[: len(gate.wires) - 1])
+    else:
+        libraries.require_alike(gate.name, values)
+    try:
+        return gate.forward(xp, *values)
+    except AttributeError as error:
+        if not isinstance(error.obj, ModuleType):
+            raise
+        raise UnsupportedError(_missing(gate, xp, error.name)) from None
+    except NotImplementedError as error:
+        if isinstance(error, GatewiseError):
+            raise
+        raise UnsupportedError(f"{gate.name}: {_library(xp)} does not do this: {error}") from error
+
+
+def _library(xp: Any) -> str:
+    """The name of a namespace's library for messages."""
+    parts = str(xp.__name__).replace("array_api_compat.", "").split(".")
+    return libraries.TITLES.get(parts[0], parts[0])
+
+
+def _missing(gate: Any, xp: Any, function: str | None) -> str:
+    return f"{gate.name}: {_library(xp)} has no function {function}, which this gate needs; convert to NumPy for it"
 
 
 def plain(value: Any) -> Any:
@@ -263,7 +328,10 @@ def captured(value: Any) -> Any:
         if value.dtype.kind not in "biufc":
             return plain(value)
         return value.copy() if value.nbytes <= COPIED_AT_MOST else value
-    return value if type(value) in NUMPY_TYPES else plain(value)
+    if type(value) in NUMPY_TYPES:
+        return value
+    libraries.refuse_recorded(value, "a constant")
+    return plain(value)
 
 
 def arrayed(value: Any) -> Any:
@@ -297,7 +365,9 @@ def apply(gate: Any, *operands: Any) -> Any:
             return compute(gate, values)
     try:
         value = gate.forward(np, *values) if plainly else compute(gate, values)
-    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+    except PASSED_ON:
+        raise
+    except FAILURES as error:
         raise failure(gate, values, error) from error
     node = Node()
     node.gate = gate
@@ -322,6 +392,18 @@ def apply(gate: Any, *operands: Any) -> Any:
     return result
 
 
+def _sorted_by_innermost(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Operands as the carrier of the innermost of them sorts them out, where maps and scripts are nested."""
+    kinds = [value for value in map(untracked, operands) if _sorts(value)]
+    innermost: type[Tracked] = max(kinds, key=operator.attrgetter("level")).carrier
+    return tuple(innermost._sorting(operands))
+
+
+def _sorts(value: Any) -> bool:
+    """Whether a value of an own library wants its operands sorted out by its own carrier."""
+    return getattr(value, "carrier", Tracked)._sorting is not None
+
+
 def _untracked(gate: Any, operands: tuple[Any, ...]) -> Any:
     """Run a gate on plain operands: most of what a backward sweep does."""
     for operand in operands:
@@ -330,7 +412,9 @@ def _untracked(gate: Any, operands: tuple[Any, ...]) -> Any:
             break
     try:
         return compute(gate, operands)
-    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+    except PASSED_ON:
+        raise
+    except FAILURES as error:
         raise failure(gate, operands, error) from error
 
 
@@ -345,7 +429,7 @@ def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(operand, Tracked):
             wrap = operand.__class__
             if wrap._sorting is not None:
-                return tuple(wrap._sorting(operands))
+                return _sorted_by_innermost(operands)
             node = operand.node
             inputs.append(node)
             values.append(operand.value)
@@ -354,10 +438,8 @@ def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
                 leaf = node.leaf
         else:
             value = captured(operand)
-            if type(value) not in NUMPY_TYPES and hasattr(value, "carrier"):  # examples outrank what is captured
-                inside = any(isinstance(o, Tracked) and (o._sorting or o.node.leaf > value.level) for o in operands)
-                kind: type[Tracked] = value.carrier
-                return tuple(kind._sorting(operands)) if inside else (None, (), operands, None, 0)
+            if type(value) not in NUMPY_TYPES and _sorts(value):  # examples outrank what is captured
+                return _sorted_by_innermost(operands)
             inputs.append(None)
             values.append(value)
             constants.append(value)
@@ -392,8 +474,11 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
             if not is_operand(other) and (compare or not isinstance(other, str | bytes | NoneType)):
                 return NotImplemented  # Python asks the other side; == and != answer by identity
             y = captured(other)
-            if type(y) not in NUMPY_TYPES and hasattr(y, "carrier"):
-                return NotImplemented
+            kind = type(y)
+            if kind not in PYTHON_NUMBERS and (kind is not type(x) or kind not in NUMPY_TYPES):
+                if _sorts(y):
+                    return NotImplemented
+                _require_alike(gate, x, y)
             save = save_one
             if reflected:
                 x, y = y, x
@@ -404,10 +489,12 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
                 node.constants = (None, y)
         try:
             value = operation(x, y)
-        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+        except PASSED_ON:
+            raise
+        except FAILURES as error:
             raise failure(gate, (x, y), error) from error
-        if type(value) is complex:  # what Python makes of 1j * np.float64(2)
-            value = np.complex128(value)
+        if type(value) not in ARRAY_TYPES:
+            value = _settled(gate, x, y, value)
         node.gate = gate
         node.saved = () if save is None else save((x, y), value)
         # Sharing the input's tuple saves memory, and shows the sweep at a glance that nothing was broadcast.
@@ -429,19 +516,51 @@ def operator_method(gate: Any, reflected: bool = False) -> Callable[[Any, Any], 
     return method
 
 
+def _settled(gate: Any, x: Any, y: Any, value: Any) -> Any:
+    """The result of an operator that is no array of NumPy's, after a look at what it was made of."""
+    if type(value) is complex:  # what Python makes of 1j * np.float64(2)
+        return np.complex128(value)
+    libraries.require_alike(gate.name, (x, y))
+    return value
+
+
+def _require_alike(gate: Any, x: Any, y: Any) -> None:
+    """Refuse a traced value x and a constant y of libraries that do not compute with each other."""
+    if type(y) in NUMPY_TYPES and type(x) in NUMPY_TYPES:
+        return
+    if isinstance(x, np.ndarray | np.generic) and not hasattr(type(y), "carrier"):
+        raise DTypeError(
+            f"{gate.name}: the traced value is {libraries.described(x)}, so its gradient would be NumPy's too, and it "
+            f"meets a constant that is {libraries.described(y)}: convert one of them first"
+        )
+    libraries.require_alike(gate.name, (x, y))
+
+
 def failure(gate: Any, values: Sequence[Any], error: Exception) -> GatewiseError:
     """The error to raise when `gate` could not compute `values`: what, with which shapes, where, and why."""
-    if isinstance(error, GatewiseError):
-        return error
-    kinds = {IndexError: IndexingError, TypeError: DTypeError}
+    kinds: dict[type[Exception], type[CodeError]] = {
+        IndexError: IndexingError,
+        TypeError: DTypeError,
+        RuntimeError: UnsupportedError,
+    }
     kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ShapeError)
     reason = str(error)
     try:
-        specs = [Spec.of(value) for value in values if value is not None]
-        operands = " and ".join(map(repr, specs))
+        specs = [_foretold(value) for value in values if value is not None]
+        foreign = any(type(value) not in NUMPY_TYPES for value in values)
+        operands = " and ".join(
+            libraries.described(value) if foreign and hasattr(value, "shape") else repr(spec)
+            for value, spec in zip([value for value in values if value is not None], specs, strict=True)
+        )
         gate.infer(*specs)
     except CodeError as taught:
         kind, reason = type(taught), taught.reason
     except (ValueError, TypeError, IndexError, AttributeError):
         operands = " and ".join(type(value).__name__ for value in values)
     return kind(f"{gate.name} cannot take {operands}: {reason}")
+
+
+def _foretold(value: Any) -> Spec:
+    """The spec of a value of any library, with NumPy's dtype, as the rules about shapes read it."""
+    spec = Spec.of(value)
+    return spec if isinstance(spec.dtype, np.dtype) else Spec(spec.shape, np.dtype(dtype_name(spec.dtype)))

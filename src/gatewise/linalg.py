@@ -15,7 +15,6 @@ from gatewise import gates
 from gatewise.gate import NUMPY_FUNCTIONS
 from gatewise.gates import (
     cholesky,
-    cond,
     det,
     eigh,
     eigvalsh,
@@ -41,6 +40,7 @@ from gatewise.gates import (
     vecdot,
     vector_norm,
 )
+from gatewise.gates.norms import cond
 
 __all__ = [
     "cholesky",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import tree
+from gatewise import libraries, tree
 from gatewise.array import Array, seed
 from gatewise.backward import plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
@@ -132,6 +132,9 @@ def _input(value: Any, name: str) -> Array:
         array = np.asarray(array)[()]
     elif isinstance(array, np.ndarray):
         array = array.copy()
+    else:
+        libraries.refuse_recorded(array, f"argument {name}")
+        array = namespace((array,)).asarray(array, copy=True)
     wanted = str(array.dtype).rpartition(".")[2].startswith(("float", "complex", "bfloat"))
     return Array.of(Leaf(INPUT, array, name, wanted=wanted), array)
 

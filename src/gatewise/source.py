@@ -13,14 +13,21 @@ from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, FrameType
 
+import numpy as np
+
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+
+
+#: Where libraries are installed: NumPy's neighbours.
+INSTALLED = os.path.dirname(os.path.dirname(NUMPY)) + os.sep
 
 
 class _Internal(dict[str, bool]):
-    """Whether a file belongs to Gatewise: ``INTERNAL[code.co_filename]``, worked out once per file."""
+    """Whether a file belongs to Gatewise or NumPy: ``INTERNAL[code.co_filename]``, worked out once per file."""
 
     def __missing__(self, file: str) -> bool:
-        self[file] = internal = file.startswith(PACKAGE)
+        self[file] = internal = file.startswith((PACKAGE, NUMPY))
         return internal
 
 
@@ -116,7 +123,31 @@ def here() -> str:
     """`` at file:line: text`` for the user's line being executed now, for the end of an error message; may be empty."""
     import sys
 
-    where = resolve(*outside(sys._getframe(1)))
+    return _at(resolve(*outside(sys._getframe(1))))
+
+
+def _at(where: Where | None) -> str:
     if where is None:
         return ""
     return f"\n  at {where}" + (f":  {where.text}" if where.text else "")
+
+
+def library_caller(frame: FrameType | None) -> tuple[str, str | None]:
+    """The function of an installed library, like SciPy's softmax, in which `frame` is, and the place of its caller.
+
+    The name is ``"scipy.special.softmax"`` and the place as `here` writes it; without a library ``""`` and None.
+    """
+    name, package = "", ""
+    while frame is not None:
+        file, function = frame.f_code.co_filename, frame.f_code.co_name
+        if not INTERNAL[file]:
+            module = str(frame.f_globals.get("__name__", ""))
+            top = module.partition(".")[0]
+            if not file.startswith(INSTALLED) or top != (package or top):
+                break
+            package = top
+            if function.isidentifier() and not function.startswith("_") and function != "wrapper":
+                public = [part for part in module.split(".") if not part.startswith("_")]
+                name = ".".join([*public, function])
+        frame = frame.f_back
+    return (name, _at(resolve(*outside(frame)))) if name else ("", None)

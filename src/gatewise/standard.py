@@ -10,15 +10,17 @@ Source: https://data-apis.org/array-api/2025.12.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gatewise import gates
-from gatewise.array import Array, constant, on_values
+from gatewise.array import Array, constant
 from gatewise.errors import DTypeError, ShapeError, UnsupportedError
+from gatewise.functions import on_values
+from gatewise.gate import NUMPY_FUNCTIONS
 from gatewise.gate import broadcast_shapes as _common_shape
 from gatewise.graph import Tracked, dtype_name, namespace, plain, untracked
 
@@ -29,6 +31,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argsort",
     "asarray",
     "bitwise_left_shift",
     "bitwise_right_shift",
@@ -67,6 +70,7 @@ __all__ = [
     "ones_like",
     "pi",
     "result_type",
+    "searchsorted",
     "signbit",
     "uint8",
     "uint16",
@@ -113,9 +117,9 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = N
     """
     _check_device(device)
     if isinstance(obj, Array):
-        converted: Any = obj if dtype is None else gates.astype(obj, dtype)
+        converted: Any = obj if dtype is None else gates.astype(obj, dtype, copy=False)
         if copy is False and converted is not obj:
-            raise ValueError(f"asarray: {dtype_name(obj.dtype)} cannot become {dtype_name(dtype)} without a copy")
+            raise ValueError(f"asarray: {dtype_name(obj.dtype)} cannot become {_numeric(dtype)} without a copy")
         return converted.copy() if copy and converted is obj else converted
     if hasattr(obj, "__array_namespace__") and not isinstance(obj, np.ndarray | np.generic):
         xp = namespace((obj,))
@@ -211,11 +215,8 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: A
     _check_device(device)
     if not isinstance(start, Tracked) and not isinstance(stop, Tracked):
         return constant(np.linspace(start, stop, num, dtype=_numeric(dtype), endpoint=endpoint))
-    ends = untracked(start), untracked(stop)
-    share = np.linspace(0.0, 1.0, num, endpoint=endpoint, dtype=np.result_type(*ends, 1.0))
-    share = share.reshape(-1, *(1,) * max(map(np.ndim, ends)))
-    numbers = start * (1 - share) + stop * share
-    return numbers if dtype is None else gates.astype(numbers, dtype)
+    gates.load()
+    return NUMPY_FUNCTIONS[np.linspace](start, stop, num, endpoint, dtype=_numeric(dtype))
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
@@ -417,6 +418,40 @@ def argmin(x: Any, /, *, axis: int | None = None, keepdims: Any = False) -> Any:
     return _on_values("argmin", x, axis=axis, keepdims=keepdims)
 
 
+def argsort(x: Any, /, axis: int | None = -1, *, descending: Any = False, stable: Any = True) -> Any:
+    """The indices that sort `x` along `axis` (None: all entries in a row); integers, so they carry no gradient.
+
+    Args:
+        x: An array.
+        axis: Along which to sort.
+        descending: Whether the largest comes first.
+        stable: Whether entries that are equal keep their order, as they do in decreasing order in any case.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.argsort([3.0, 1.0, 3.0], descending=True).tolist()
+        [0, 2, 1]
+    """
+    return _constant_beside((x,), NUMPY_FUNCTIONS[np.argsort](x, axis, descending=descending, stable=stable))
+
+
+def searchsorted(x1: Any, x2: Any, /, side: str = "left", sorter: Any = None) -> Any:
+    """Where the entries of `x2` would go in the vector `x1`; integers, so they carry no gradient.
+
+    Args:
+        x1: A vector, sorted, or put in order by the indices `sorter`.
+        x2: What to look up.
+        side: Whether before entries that are equal ("left") or behind them ("right").
+        sorter: The indices that sort `x1`.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.searchsorted([1.0, 2.0, 3.0], [2.0, 2.5]).tolist()
+        [1, 2]
+    """
+    return _constant_beside((x1, x2), NUMPY_FUNCTIONS[np.searchsorted](x1, x2, side, sorter))
+
+
 def count_nonzero(x: Any, /, *, axis: Any = None, keepdims: Any = False) -> Any:
     """How many entries along `axis` are not zero."""
     return _on_values("count_nonzero", x, axis=axis, keepdims=keepdims)
@@ -436,11 +471,14 @@ def isin(x1: Any, x2: Any, /, *, invert: Any = False) -> Any:
 
 def _on_values(name: str, *operands: Any, **options: Any) -> Any:
     """A function of the operands' own library, on their values; constants again where an operand is an Array."""
-    answer = on_values(name, *operands, **options)
-    for operand in operands:
-        if isinstance(operand, Tracked):
-            return tuple(map(constant, answer)) if isinstance(answer, tuple) else constant(_arrayed(answer))
-    return answer
+    return _constant_beside(operands, on_values(name, *operands, **options))
+
+
+def _constant_beside(operands: Sequence[Any], answer: Any) -> Any:
+    """`answer`, or the tuple of answers, as constants where one of the operands is an Array."""
+    if not builtins.any(isinstance(operand, Tracked) for operand in operands):
+        return answer
+    return tuple(map(constant, answer)) if isinstance(answer, tuple) else constant(_arrayed(untracked(answer)))
 
 
 def _arrayed(value: Any) -> Any:
@@ -477,14 +515,15 @@ class UniqueInverse(NamedTuple):
 def unique_all(x: Any, /) -> UniqueAll:
     """The different entries, where each first occurs, where each entry of `x` is among them, and how often it occurs.
 
-    Every NaN counts as different. The gradient of a value goes to the entry that occurs first.
+    Every NaN counts as different. Entries that are equal share the gradient of the one they become.
+
+    Example:
+        >>> import gatewise as gw
+        >>> gw.unique_all([3.0, 1.0, 3.0]).inverse_indices.tolist()
+        [1, 0, 1]
     """
-    value = untracked(x)
-    xp = namespace((value,))
-    answer = xp.unique_all(value)
-    values = gates.take(gates.reshape(x, (prod(np.shape(value)),)), answer.indices, axis=0)
-    wrap = constant if isinstance(x, Tracked) else untracked
-    return UniqueAll(values, wrap(answer.indices), wrap(answer.inverse_indices), wrap(answer.counts))
+    values, *places = gates.unique(x, return_index=True, return_inverse=True, return_counts=True, equal_nan=False)
+    return UniqueAll(values, *_constant_beside((x,), tuple(places)))
 
 
 def unique_counts(x: Any, /) -> UniqueCounts:

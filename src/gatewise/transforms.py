@@ -14,13 +14,26 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gatewise import gates, tree
+from gatewise import gates, libraries, tree
 from gatewise.array import Array, require_differentiable, seed, stop_gradient
 from gatewise.backward import Plan, has_nan, plan, sweep
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.forward import push
 from gatewise.gates.conversion import IDENTITY, INPUT
-from gatewise.graph import Leaf, Tracked, arrayed, dtype_name, filled, is_complex, plain, surfaced, untracked
+from gatewise.graph import (
+    NUMPY_TYPES,
+    Leaf,
+    Tracked,
+    arrayed,
+    dtype_name,
+    filled,
+    is_complex,
+    namespace,
+    plain,
+    pointing,
+    surfaced,
+    untracked,
+)
 from gatewise.source import here
 
 
@@ -34,10 +47,13 @@ def track(value: Any, name: str | None = None) -> Array:
     wrap: type[Array] = Array
     if isinstance(value, Array):
         source, value, wrap = value.node, value.value, type(value)
+        if getattr(value, "weak", False):
+            value = value.strengthened()
     elif type(value) is float:
         value = np.float64(value)
     elif type(value) is not np.ndarray:
         value = plain(value)
+        libraries.refuse_recorded(value, "it")
         if type(value) is complex:
             value = np.complex128(value)
     require_differentiable(value, "it")
@@ -136,7 +152,12 @@ def _positions(argnums: Any) -> tuple[int, ...]:
 
 def _scalar(output: Any, f: Any, what: str) -> Any:
     """Check that `output` is a single real number, as a gradient needs."""
-    if isinstance(output, Tracked) and output.node.shape == () and output.value.dtype in _REAL:
+    if (
+        isinstance(output, Tracked)
+        and output.node.shape == ()
+        and type(output.value) in NUMPY_TYPES  # another library's dtypes do not compare with NumPy's
+        and output.value.dtype in _REAL
+    ):
         return output
     if not isinstance(output, Tracked | np.ndarray | np.generic | int | float | complex) and not hasattr(
         output, "shape"
@@ -288,7 +309,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     for output in outputs:
         tangent = known.get(output.node) if isinstance(output, Tracked) else None
         if tangent is None:
-            tangent = np.zeros_like(stop_gradient(output))[()]
+            tangent = filled(arrayed(stop_gradient(output)), 0)
         elif has_nan(tangent):
             tangent = _released(_transposed_pullback(run, route, output, directions), nested)
         moved.append(surfaced(tangent))
@@ -302,7 +323,8 @@ def _transposed_pullback(run: Run, route: Plan, output: Array, directions: Seque
     u is the tangent, whatever u is; entries that differ keep accidental zeros out of the pullback.
     """
     probe = 1 + 0.1 * np.cos(np.arange(output.size)).reshape(output.shape).astype(dtype_name(output.node.dtype))
-    upstream = track(probe[()])
+    value = output.value
+    upstream = track(libraries.placed(namespace((value,)), probe[()], value))
     recorded = Plan(route.nodes, route.leaves, route.oldest, nested=True)
     pulled = sweep(recorded, [(output.node, upstream)], run.leaves, Array)
     total = 0.0
@@ -343,23 +365,21 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 
 def _jacobian_rows(run: Run, output: Any) -> tuple[Any, ...]:
     """For one output array, the Jacobian with respect to every differentiated argument."""
-    shape = tuple(np.shape(output))
+    shape = tuple(output.shape) if hasattr(output, "shape") else np.shape(output)
     if any(is_complex(node.dtype) for node in [*run.leaves, *([output.node] if isinstance(output, Tracked) else [])]):
         raise DTypeError("a jacobian is of real functions of real arguments; for complex ones use gw.vjp or gw.jvp")
     route = run.route([output])
-    dtype = output.node.dtype if isinstance(output, Tracked) else np.dtype(float)
+    like = arrayed(output.value if isinstance(output, Tracked) else output)
     rows: list[list[Any]] = []
     for index in np.ndindex(*shape):
-        seed = np.zeros(shape, dtype)
-        seed[index] = 1
-        leaves, rebuild = tree.flatten(run.gradients(route, [output], [seed[()]]))
+        leaves, rebuild = tree.flatten(run.gradients(route, [output], [pointing(like, index)]))
         rows.append(leaves)
     if not rows:
-        empty, rebuild = tree.flatten(run.gradients(route, [output], [np.zeros(shape, dtype)]))
-        stacked = [np.zeros(shape + tuple(np.shape(leaf)), dtype) for leaf in empty]
+        empty, rebuild = tree.flatten(run.gradients(route, [output], [filled(like, 0)]))
+        stacked = [libraries.zeros(namespace((like,)), shape + tuple(leaf.shape), like) for leaf in empty]
     else:
         stacked = [
-            gates.reshape(gates.stack([row[i] for row in rows]), shape + tuple(np.shape(rows[0][i])))
+            gates.reshape(gates.stack([row[i] for row in rows]), shape + tuple(rows[0][i].shape))
             for i in range(len(rows[0]))
         ]
     whole: tuple[Any, ...] = rebuild(stacked)

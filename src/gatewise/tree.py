@@ -108,3 +108,26 @@ def _register(optree: Any, kind: type[Any]) -> None:
         optree.register_pytree_node(
             kind, take_apart, put_together, path_entry_type=optree.DataclassEntry, namespace=NAMESPACE
         )
+
+
+def structure(tree: Any) -> Any:
+    """How `tree` is nested, as a hashable object: equal for trees that are nested alike.
+
+    Example:
+        >>> structure({"a": 1.0}) == structure({"a": 2.0}), structure([1.0]) == structure((1.0,))
+        (True, False)
+    """
+    return _optree(tree).tree_structure(tree, is_leaf=is_leaf, namespace=NAMESPACE)
+
+
+def sorted_keys(mapping: dict[Any, Any]) -> list[Any]:
+    """A dict's keys in the order in which its leaves are flattened: sorted where they can be, else as inserted.
+
+    Example:
+        >>> sorted_keys({"b": 1.0, "W": 2.0})
+        ['W', 'b']
+    """
+    try:
+        return sorted(mapping)
+    except TypeError:
+        return list(mapping)

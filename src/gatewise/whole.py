@@ -15,7 +15,8 @@ import numpy as np
 from gatewise import tree
 from gatewise.errors import DTypeError, ShapeError
 from gatewise.gate import Gate
-from gatewise.graph import Tracked, apply
+from gatewise.graph import Spec, Tracked, apply, untracked
+from gatewise.symbolic import Symbol, written
 from gatewise.transforms import vjp
 
 
@@ -90,6 +91,10 @@ class _Custom(_WholeFunction):
                 )
         return gradients
 
+    def infer(self, *specs: Spec) -> Spec:
+        (value,) = written(lambda *inputs: [self.split(inputs)[0]], specs).outputs
+        return Spec(tuple(value.shape), value.dtype)
+
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
         """The value and the pullback."""
         pair = self.f(*inputs)
@@ -124,6 +129,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         leaves, rebuild = tree.flatten(args)
+        if any(isinstance(untracked(leaf), Symbol) for leaf in leaves):
+            return f(*args, **kwargs)  # what to keep is up to whoever runs the script
 
         @wraps(f)
         def flat(*arrays: Any) -> Any:

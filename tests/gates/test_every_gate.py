@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 import gatewise as gw
+from gatewise import gates
 from gatewise.array import Array
 from gatewise.gate import REGISTRY, Gate
 from gatewise.gates.conversion import INPUT
 from gatewise.graph import Leaf, Spec, apply
+
+gates.load()  # the families that are otherwise imported when first asked for
 
 STEP = 1e-6
 

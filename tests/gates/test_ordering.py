@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array_api_strict as strict
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 import gatewise as gw
 from gatewise.errors import DTypeError, InputError, ShapeError, UnsupportedError
+from gatewise.gates.conversion import INPUT
+from gatewise.graph import Leaf
 
 NAN = np.nan
 RNG = np.random.default_rng(5)
@@ -60,6 +63,22 @@ def test_sorting(axis):
 
 def test_argsort_descending_keeps_the_order_of_ties():
     assert gw.argsort([1, 2, 1, 2], descending=True).tolist() == [1, 3, 0, 2]
+    many = np.tile([1.0, 0.0], 50)  # NumPy's own choice leaves the order of so many ties open
+    assert gw.argsort(many).tolist() == [*range(1, 100, 2), *range(0, 100, 2)]
+    assert np.argsort(gw.variable(many)).tolist() == np.argsort(many).tolist()
+    for library in (strict.asarray(many), gw.asarray(strict.asarray(many))):
+        assert np.asarray(gw.argsort(library, descending=True)).tolist() == [*range(0, 100, 2), *range(1, 100, 2)]
+    mapped = gw.vmap(lambda x: gw.argsort(x, descending=True))(np.stack([many, -many]))
+    np.testing.assert_array_equal(mapped, [gw.argsort(many, descending=True), gw.argsort(-many, descending=True)])
+
+
+def test_searchsorted_with_a_sorter():
+    x, v = np.array([3.0, 1.0, 2.0]), np.array([1.5, 3.0])
+    for sorted_ in (x, gw.variable(x)):
+        assert np.asarray(gw.searchsorted(sorted_, v, sorter=gw.argsort(sorted_))).tolist() == [1, 2]
+    assert np.searchsorted(gw.variable(x), v, "right", np.argsort(x)).tolist() == [1, 3]
+    found = gw.searchsorted(strict.asarray(x), strict.asarray(v), sorter=strict.argsort(strict.asarray(x)))
+    assert np.asarray(found).tolist() == [1, 2]
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
@@ -125,8 +144,34 @@ def test_unique():
     w = np.array([1.0, 10.0, 100.0])
     gradient = gw.grad(lambda x: np.sum(np.unique(x) * w))(np.array([3.0, 1.0, 3.0, 2.0]))
     np.testing.assert_array_equal(gradient, [50, 1, 50, 10])
-    with pytest.raises(UnsupportedError, match="axis"):
-        np.unique(gw.variable(x), axis=0)
+    with pytest.raises(UnsupportedError, match="mapped, compiled or looped"):
+        gw.vmap(np.unique)(x)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_unique_along_an_axis(axis):
+    x = np.array([[3.0, 1.0, 3.0], [2.0, 1.0, 2.0], [3.0, 1.0, 3.0]])
+    for options in ({}, {"return_index": True}, {"return_inverse": True, "return_counts": True}):
+        same(np.unique, x, axis=axis, **options)
+    right(lambda x: np.unique(x, axis=axis) ** 2, CUBE)
+    with pytest.raises(gw.AxisError, match="unique: axis 2 is out of range"):
+        np.unique(gw.variable(x), axis=2)
+
+
+def test_equal_slices_share_the_gradient_of_the_one_they_become():
+    x = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
+    gradient = gw.grad(lambda x: np.sum(np.unique(x, axis=0) * [[1.0, 10.0], [100.0, 1000.0]]))(x)
+    np.testing.assert_array_equal(gradient, [[0.5, 5], [100, 1000], [0.5, 5]])
+
+
+def test_unique_of_another_library():
+    x = strict.asarray([3.0, 1.0, 3.0])
+    traced = gw.Array.of(Leaf(INPUT, x), x)
+    values, counts = gw.unique(traced, return_counts=True)
+    gw.sum(values * values).backward()
+    assert type(traced.grad) is type(counts) is type(x)
+    np.testing.assert_array_equal(np.asarray(traced.grad), [3, 2, 3])
+    np.testing.assert_array_equal(np.asarray(counts), [1, 2])
 
 
 # -------------------------------------------------------------------------------------------------------- interpolation

@@ -90,8 +90,8 @@ def test_polygamma_and_bessel_want_plain_orders():
 
 
 def test_a_ufunc_without_a_rule_is_named():
-    with pytest.raises(gw.UnsupportedError, match="the ufunc gammainc has no gradient rule"):
-        gw.grad(lambda x: special.gammainc(2.0, x))(1.0)
+    with pytest.raises(gw.UnsupportedError, match=r"scipy\.special\.zetac has no gradient rule"):
+        gw.grad(lambda x: special.zetac(x))(1.5)
 
 
 def test_a_ufunc_of_the_same_name_from_elsewhere_is_not_taken_for_scipys():

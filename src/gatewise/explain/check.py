@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import tree
+from gatewise import libraries, tree
 from gatewise.errors import DTypeError, InputError
 from gatewise.gate import Gate
-from gatewise.graph import Tracked
+from gatewise.graph import Tracked, arrayed, dtype_name, namespace
 from gatewise.recording import Recording, record
 from gatewise.source import here
 from gatewise.transforms import argument_name, grad, jvp
@@ -196,7 +196,7 @@ class _Point:
         self.names = [
             name for position, argument in enumerate(args) for name in tree.names(argument, argument_name(f, position))
         ]
-        kinds = [np.asarray(leaf).dtype.kind for leaf in self.leaves]
+        kinds = [np.dtype(dtype_name(arrayed(leaf).dtype)).kind for leaf in self.leaves]
         if "c" in kinds:
             raise DTypeError("check_grads takes real arguments: give real and imaginary parts separately")
         self.moving = [i for i, kind in enumerate(kinds) if kind == "f"]
@@ -205,21 +205,30 @@ class _Point:
                 f"check_grads: none of {', '.join(self.names)} is floating, so there is no gradient to check; "
                 f"write 3.0 instead of 3"
             )
-        self.start = [np.array(self.leaves[i], dtype=np.float64) for i in self.moving]
+        self.start = [np.array(_numbers(self.leaves[i]), dtype=np.float64) for i in self.moving]
         self.size = sum(array.size for array in self.start)
-        value = f(*self.arguments(self.start))
+        value = f(*self.arguments(self.home(self.start)))
         rng = np.random.default_rng(seed)
-        shapes = [np.shape(output) for output in tree.flatten(value)[0]]
-        self.weights = [rng.uniform(0.5, 1.5, shape) if shape else 1.0 for shape in shapes]
-        self.gradient = grad(self.loss)
+        outputs = [arrayed(output) for output in tree.flatten(value)[0]]
+        drawn = [rng.uniform(0.5, 1.5, output.shape) if output.shape else 1.0 for output in outputs]
+        self.weights = [_beside(weight, output) for weight, output in zip(drawn, outputs, strict=True)]
+        self.differentiated = grad(self.loss)
         self.analytic = self.gradient(self.start)
-        self.decides = any(True for _ in _decisions(self.recorded(self.start)))
+        self.decides = any(True for _ in _decisions(self.recorded(self.home(self.start))))
+
+    def home(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays of NumPy's as arrays of the libraries that the arguments are of."""
+        return [_beside(array, self.leaves[i]) for i, array in zip(self.moving, arrays, strict=True)]
+
+    def gradient(self, moved: Sequence[Any]) -> list[Any]:
+        """The gradient there, for NumPy."""
+        return [_numbers(gradient) for gradient in self.differentiated(self.home(moved))]
 
     def arguments(self, moved: Sequence[Any]) -> Any:
         """The function's arguments with the floating ones replaced."""
         leaves = list(self.leaves)
         for position, value in zip(self.moving, moved, strict=True):
-            leaves[position] = value if isinstance(value, Tracked) else value.copy()[()]
+            leaves[position] = value.copy()[()] if type(value) is np.ndarray else value
         return self.rebuild(leaves)
 
     def loss(self, moved: Sequence[Any]) -> Any:
@@ -227,7 +236,7 @@ class _Point:
         outputs, _ = tree.flatten(self.f(*self.arguments(moved)))
         if [np.shape(_value(output)) for output in outputs] != [np.shape(weight) for weight in self.weights]:
             raise _OtherShapeError
-        terms = [np.sum(output * weight) for output, weight in zip(outputs, self.weights, strict=True)]
+        terms = [_total(output * weight) for output, weight in zip(outputs, self.weights, strict=True)]
         return sum(terms[1:], terms[0])
 
     def entries(self, step: float) -> Iterator[tuple[str, list[Any]]]:
@@ -259,7 +268,7 @@ class _Point:
             ahead, behind = self.ends(direction)
             analytic = sum(float(np.vdot(g, d)) for g, d in zip(self.analytic, direction, strict=True)) / length
             try:
-                one, other = (float(np.asarray(_value(self.loss(end)))) for end in (ahead, behind))
+                one, other = (float(_numbers(_value(self.loss(self.home(end))))) for end in (ahead, behind))
             except _OtherShapeError:
                 return Comparison(name, 1, analytic, float("nan"), 0.0, _OtherShapeError.words)
             noise = 8 * np.finfo(float).eps * max(abs(one), abs(other)) / (2 * length)
@@ -271,8 +280,9 @@ class _Point:
         weights = [rng.standard_normal(array.shape) for array in self.start]
         with np.errstate(all="ignore"):
             ahead, behind = self.ends(direction)
-            _, moved = jvp(self.gradient, (self.start,), ([d / length for d in direction],))
-            analytic = _weighted(moved, weights)
+            along = self.home([d / length for d in direction])
+            _, moved = jvp(self.differentiated, (self.home(self.start),), (along,))
+            analytic = _weighted(list(map(_numbers, moved)), weights)
             try:
                 front, back = self.gradient(ahead), self.gradient(behind)
             except _OtherShapeError:
@@ -292,7 +302,7 @@ class _Point:
 
     def kink_between(self, ahead: Any, behind: Any) -> str | None:
         """Which gate decided differently at the two points, if any did."""
-        front, back = (self.recorded(point) for point in (ahead, behind))
+        front, back = (self.recorded(self.home(point)) for point in (ahead, behind))
         ours, theirs = ([entry.gate.name for entry in side.entries] for side in (front, back))
         if ours != theirs:
             only = sorted(set(ours) ^ set(theirs)) or ["another number of gates"]
@@ -315,7 +325,7 @@ def _decisions(recording: Recording) -> Iterator[tuple[Gate, Any, Any]]:
             constant if source is None else recording.entries[source].value
             for source, constant in zip(entry.operands, entry.constants, strict=True)
         ]
-        choice = None if entry.is_input else entry.gate.decision(entry.value, *operands)
+        choice = None if entry.is_input else entry.gate.decision(*map(_numbers, (entry.value, *operands)))
         if choice is not None:
             yield entry.gate, entry.where, choice
 
@@ -328,6 +338,27 @@ class _OtherShapeError(Exception):
 
 def _value(result: Any) -> Any:
     return result.value if isinstance(result, Tracked) else result
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether a value is an array of another library than NumPy."""
+    return hasattr(value, "shape") and not isinstance(value, np.ndarray | np.generic | Tracked)
+
+
+def _numbers(value: Any) -> Any:
+    """The numbers of an array of any library, for NumPy."""
+    return libraries.to_numpy(value, "check_grads") if _is_foreign(value) else value
+
+
+def _beside(array: Any, like: Any) -> Any:
+    """An array of NumPy's in the library of `like`."""
+    value = _value(like)
+    return libraries.placed(namespace((value,)), array, value) if _is_foreign(value) else array
+
+
+def _total(array: Any) -> Any:
+    """The sum of all entries, of a traced array or one of any library."""
+    return namespace((array,)).sum(array) if _is_foreign(array) else np.sum(array)
 
 
 def _length(direction: Sequence[Any]) -> float:

@@ -2,8 +2,12 @@
 
 A local gradient that needs another gate's function reaches it through this package (``gates.where(...)``), so the files
 of the catalogue stay independent of each other. Each file lists its functions in ``__all__``; a new file is added here.
-`fourier` keeps its names to itself, because ``gw.fft`` is the namespace of its functions.
+The families in `LATER` are met through NumPy's names alone (or ``gw.fft``), so they are imported when a first NumPy
+function is asked for that no other family has.
 """
+
+from importlib import import_module
+from typing import Any
 
 from gatewise.gates import (
     arithmetic,
@@ -67,3 +71,23 @@ __all__ = [
     *statistics.__all__,
     *trigonometric.__all__,
 ]
+
+#: Families that add no names here, only functions for NumPy's.
+LATER = ("borders", "emath", "fourier", "histograms", "polynomials", "ranges", "sets", "tabulated", "writing")
+
+_loaded: list[str] = []
+
+
+def later(family: str) -> Any:
+    """One of the families in `LATER`, imported."""
+    return import_module(f"gatewise.gates.{family}")
+
+
+def load() -> bool:
+    """Import the families in `LATER`; whether that was still to be done."""
+    if _loaded:
+        return False
+    for family in LATER:
+        later(family)
+    _loaded.extend(LATER)
+    return True

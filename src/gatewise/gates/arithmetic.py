@@ -208,6 +208,24 @@ class FloorDivide(Operator):
         return out
 
 
+class NextAfter(Elementwise):
+    """The next floating number after x towards y"""
+
+    name = "nextafter"
+    symbol = "next"
+    story = "passes: x receives the upstream gradient unchanged; y, which only points a way, receives none"
+    samples = (sample(normal(3, 2), normal(2)), sample(normal(3), 0.7))
+
+    def forward(self, xp: Any, x: Any, y: Any) -> Any:
+        return xp.nextafter(x, y)
+
+    def local_x(self, g: Any) -> Any:
+        return g
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return np.sign(inputs[1] - inputs[0])
+
+
 ADD = Add()
 SUBTRACT = Subtract()
 MULTIPLY = Multiply()
@@ -217,6 +235,7 @@ POWER = Power()
 REMAINDER = Remainder()
 FLOOR_DIVIDE = FloorDivide()
 FMOD = Fmod()
+NEXT_AFTER = NextAfter()
 
 
 @implements(np.add)
@@ -251,8 +270,9 @@ def negative(x: Any, /) -> Any:
 
 @implements(np.positive)
 def positive(x: Any, /) -> Any:
-    """+x, which is x: nothing to compute, so no gate."""
-    return arrayed(x)
+    """+x, which is x under another name: nothing to compute, so no gate."""
+    x = arrayed(x)
+    return type(x).of(x.node, x.value) if isinstance(x, Tracked) else x
 
 
 @implements(np.power)
@@ -336,6 +356,4 @@ def ldexp(x: Any, exponent: Any, /) -> Any:
 @implements(np.nextafter)
 def nextafter(x: Any, y: Any, /) -> Any:
     """The next floating number after x towards y: x and a tiny step, so x receives the whole gradient."""
-    start, end = (value.value if isinstance(value, Tracked) else value for value in (x, y))
-    step = np.nextafter(start, end) - start
-    return add(x, np.where(np.isfinite(step), step, 0)[()])
+    return apply(NEXT_AFTER, x, y)

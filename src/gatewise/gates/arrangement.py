@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import DTypeError, ShapeError, UnsupportedError
 from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes, normalize_axis, refuse
@@ -182,7 +182,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
         a, axis = gates.ravel(a), 0
     place = normalize_axis(axis, len(a.shape), "repeat")
     length = a.shape[place]
-    counts = np.asarray(untracked(repeats))
+    counts = libraries.to_numpy(untracked(repeats), "repeat")
     if counts.dtype.kind not in "iub":
         raise DTypeError(f"repeat: the numbers of repeats are integers; got {counts.dtype}")
     if counts.size == 1:
@@ -406,7 +406,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     trim = trim.lower()
     if trim not in ("f", "b", "fb", "bf"):
         raise UnsupportedError(f"trim_zeros: trim is made of 'f' and 'b'; got {trim!r}")
-    places = np.argwhere(np.asarray(untracked(filt)) != 0)
+    places = np.argwhere(libraries.to_numpy(untracked(filt), "trim_zeros") != 0)
     key: list[slice] = [slice(None)] * len(filt.shape)
     for along in normalize_axes(axis, len(filt.shape), "trim_zeros"):
         if not len(places):
@@ -481,6 +481,19 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     return gates.moveaxis(together, tuple(range(-width, 0)), tuple(range(place, place + width))) if width else together
 
 
+@implements(np.apply_over_axes)
+def _apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    """A function of an array and an axis applied for one axis after another, each kept with length 1."""
+    value = arrayed(a)
+    for axis in axes if isinstance(axes, tuple | list | np.ndarray) else (axes,):
+        place = normalize_axis(axis, len(value.shape), "apply_over_axes")
+        result = arrayed(func(value, place))
+        if len(result.shape) not in (len(value.shape), len(value.shape) - 1):
+            raise ShapeError(f"apply_over_axes: the function made shape {result.shape} of shape {value.shape}")
+        value = result if len(result.shape) == len(value.shape) else gates.expand_dims(result, place)
+    return value
+
+
 # --------------------------------------------------------------------------------------------- diagonals and triangles
 
 
@@ -529,8 +542,8 @@ def _triangle(m: Any, k: int, lower: bool) -> Any:
     rows, columns = m.shape[-2:] if len(m.shape) > 1 else m.shape * 2
     mask = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
     xp = namespace((untracked(m),))
-    mask = (mask if lower else ~mask) if xp is np else xp.asarray(mask if lower else ~mask)
-    return gates.where(mask, m, xp.zeros((), dtype=m.dtype))
+    value = untracked(m)
+    return gates.where(libraries.placed(xp, mask if lower else ~mask, value), m, libraries.zeros(xp, (), value))
 
 
 # ------------------------------------------------------------------------------------------------------ pad by copies
@@ -542,16 +555,17 @@ COPIES = ("edge", "reflect", "symmetric", "wrap")
 def pad_with_copies(array: Any, pad_width: Any, mode: str, **options: Any) -> Any:
     """A border made of the entries themselves: "edge", "reflect", "symmetric" or "wrap", as ``np.pad`` has them.
 
+    NumPy's other modes, in which a border is computed, are in `borders`.
+
     Example:
         >>> import gatewise as gw
         >>> gw.pad_with_copies([1.0, 2.0, 3.0], (1, 2), "reflect").tolist()
         [2.0, 1.0, 2.0, 3.0, 2.0, 1.0]
     """
-    if options.pop("reflect_type", "even") != "even":
-        refuse("pad", {"reflect_type": "other than 'even'"})
+    if mode not in COPIES or options.get("reflect_type", "even") != "even":
+        return gates.later("borders").pad_by_rule(array, pad_width, mode, **options)
+    options.pop("reflect_type", None)
     refuse("pad", options)
-    if mode not in COPIES:
-        refuse("pad", {"mode": mode})
     x = arrayed(array)
     widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (len(x.shape), 2)).tolist()
     for axis, (before, after) in enumerate(widths):
@@ -579,7 +593,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
         raise ShapeError(f"vander is for vectors; this one has shape {tuple(x.shape)}")
     powers = np.arange(x.shape[0] if N is None else N, dtype=dtype_name(x.dtype))
     xp = namespace((untracked(x),))
-    return gates.pow(x[:, None], xp.asarray(powers if increasing else powers[::-1]))
+    return gates.pow(x[:, None], libraries.placed(xp, powers if increasing else powers[::-1].copy(), untracked(x)))
 
 
 @implements(np.polyval)

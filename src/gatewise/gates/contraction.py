@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Contraction, broadcast_shapes, implements, normalize_axis, refuse
@@ -151,11 +151,11 @@ class Einsum(Contraction):
         for place, letter in enumerate(letters):
             if letter in target:  # a diagonal: its gradient lies on the diagonal
                 other = next(fresh)
-                terms.append((letter + other, xp.eye(shape[place], dtype=value.dtype)))
+                terms.append((letter + other, libraries.eye(xp, shape[place], value)))
                 target += other
                 continue
             if not any(letter in term for term, _ in terms):  # summed out alone: repeats along the axis
-                terms.append((letter, xp.ones(shape[place], dtype=value.dtype)))
+                terms.append((letter, libraries.ones(xp, (shape[place],), value)))
             target += letter
         gradient = gates.einsum(f"{','.join(t for t, _ in terms)}->{target}", *(array for _, array in terms))
         return gates.broadcast_to(gradient, shape) if gradient.shape != shape else gradient

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from gatewise import samples as draw
+from gatewise.errors import UnsupportedError
 from gatewise.gate import Elementwise, Gate, implements
-from gatewise.graph import Spec, apply, arrayed, dtype_name, filled, untracked
+from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, filled, untracked
 from gatewise.samples import sample
 
 __all__ = [
@@ -143,11 +144,19 @@ IDENTITY = Identity()
 INPUT = Input()
 
 
-def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
-    """x in another dtype; to integers or booleans no gradient passes."""
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """x in another dtype; to integers or booleans no gradient passes.
+
+    An Array that has the dtype already is given another name, into which one can write, unless `copy` is False.
+
+    Raises:
+        UnsupportedError: The `device` is not the one on which x lies.
+    """
+    if device is not None and str(device) != str(here := getattr(x, "device", "cpu")):
+        raise UnsupportedError(f"astype: a circuit stays on its device, {here!r}: move the inputs to {device!r}")
     target = np.dtype(dtype_name(dtype) if not isinstance(dtype, type | str) else dtype)
     if dtype_name(getattr(x, "dtype", "")) == target.name:
-        return x
+        return type(x).of(x.node, x.value) if copy and isinstance(x, Tracked) else x
     return apply((AsType if target.kind in "fc" else Discretize)(target.name), x)
 
 
@@ -167,9 +176,11 @@ def imag(x: Any, /) -> Any:
 
 @implements(np.conjugate)
 def conj(x: Any, /) -> Any:
-    """Complex conjugate; a real array is its own."""
+    """Complex conjugate; a real array is its own, under another name."""
     x = arrayed(x)
-    return apply(CONJ, x) if _is_complex(x) else x
+    if _is_complex(x):
+        return apply(CONJ, x)
+    return type(x).of(x.node, x.value) if isinstance(x, Tracked) else x
 
 
 def _is_complex(x: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import ShapeError, UnsupportedError
 from gatewise.gate import Contraction, Movement, implements, normalize_axis, refuse
@@ -110,9 +110,12 @@ class Fold(_Windowing):
     shape: tuple[int, ...]
 
     def forward(self, xp: Any, g: Any) -> Any:
-        out = xp.zeros(self.shape, dtype=g.dtype)
+        out = libraries.zeros(xp, self.shape, g)
         for place, key in self.corners(self.shape):
-            out[key] += g[(..., *place)]
+            if xp is np:
+                out[key] += g[(..., *place)]
+            else:
+                out = libraries.written(xp, out, key, out[key] + g[(..., *place)])
         return out
 
     def local_g(self, g: Any) -> Any:
@@ -144,9 +147,10 @@ class Convolve(Contraction):
         if xp is np:
             return np.convolve(x, y, self.mode)
         length, reach = x.shape[0], y.shape[0] - 1
-        total = xp.zeros(length + reach, dtype=xp.result_type(x, y))
-        for i in range(reach + 1):
-            total[i : i + length] += x * y[i]
+        rows = [x * y[i] for i in range(reach + 1)]
+        total = libraries.zeros(xp, (length + reach,), rows[0])
+        for i, row in enumerate(rows):
+            total = libraries.written(xp, total, slice(i, i + length), total[i : i + length] + row)
         return total if self.mode == "full" else total[reach:length]
 
     def local_x(self, g: Any, y: Any) -> Any:

@@ -206,7 +206,8 @@ def _running(gate: Any, a: Any, axis: Any, options: dict[str, Any]) -> Any:
         a = gates.astype(a, dtype)
     if axis is None:
         a, axis = gates.ravel(a), 0
-    return apply(gate(normalize_axis(axis, len(a.shape), gate.name)), a)
+    total = apply(gate(normalize_axis(axis, len(a.shape), gate.name)), a)
+    return total if dtype is None else gates.astype(total, dtype)  # small integers are added up in larger ones
 
 
 @implements(np.cumsum)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import ShapeError, UnsupportedError
 from gatewise.gate import Gate, implements, normalize_axes, normalize_axis, refuse
@@ -180,7 +180,7 @@ def _weights(half: Any, axis: int, n: int, inside: float) -> Any:
     shape = tuple(-1 if i == axis else 1 for i in range(len(half.shape)))
     weights = weights.astype(real).reshape(shape)
     xp = namespace((untracked(half),))
-    return weights if xp is np else xp.asarray(weights)
+    return libraries.placed(xp, weights, untracked(half))
 
 
 def _resized(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
@@ -214,7 +214,7 @@ def _fitted(x: Any, axis: int, n: int) -> Any:
     if length > n:
         return x[(slice(None),) * axis + (slice(0, n), ...)]
     xp = namespace((untracked(x),))
-    return gates.concat([x, xp.zeros(_resized(tuple(x.shape), axis, n - length), dtype=x.dtype)], axis=axis)
+    return gates.concat([x, libraries.zeros(xp, _resized(tuple(x.shape), axis, n - length), untracked(x))], axis=axis)
 
 
 def _along(x: Any, axes: list[int], lengths: list[int], norm: Any, inverse: bool) -> Any:

@@ -7,12 +7,14 @@ axes, ellipsis, and marks where an index array goes), and the index arrays, whic
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import IndexingError, ShapeError
 from gatewise.gate import Gate, Movement, broadcast_shapes, implements, normalize_axis, refuse
@@ -92,6 +94,15 @@ def join_key(pattern: Pattern, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(key)
 
 
+def _stand_in(index: Spec) -> Any:
+    """An index array of this spec, to see which shape it picks."""
+    if index.dtype != bool:
+        return np.broadcast_to(np.zeros((), int), index.shape)
+    if index.mask is None:
+        raise IndexingError("how many entries a boolean index picks depends on its values: use gw.where with the mask")
+    return index.mask
+
+
 @dataclass(frozen=True)
 class _Indexing(Gate):
     """What reading, writing and scattering share: the pattern and its ways of reaching entries."""
@@ -110,15 +121,33 @@ class _Indexing(Gate):
         return f"[{', '.join(parts)}]"
 
     def key(self, xp: Any, ndim: int, indices: tuple[Any, ...]) -> tuple[Any, ...]:
-        """What goes between the brackets; the standard wants every axis named, or the rest left to an ellipsis."""
-        key = join_key(self.pattern, indices)
-        named = sum(item is not None for item in key)
-        return key if xp is np or _DOTS in self.pattern or named == ndim else (*key, ...)
+        """What goes between the brackets."""
+        return self._key_of(xp, self.pattern, ndim, indices)
 
     def places(self, xp: Any, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
         """For namespaces with few ways of indexing: the flat position of every entry that the index reads."""
         numbers = np.arange(int(np.prod(shape))).reshape(shape)
-        return numbers[join_key(self.pattern, tuple(np.asarray(i) for i in indices))]
+        return numbers[join_key(self.pattern, tuple(libraries.to_numpy(i, "this index") for i in indices))]
+
+    def plainly(self, xp: Any, shape: tuple[int, ...], entries: Any) -> tuple[tuple[Any, ...], Any]:
+        """The key without new axes, which an array is not written with in every library, and entries to match."""
+        pattern = tuple(item for item in self.pattern if item != _NEW)
+        if pattern == self.pattern or not hasattr(entries, "shape"):
+            return self._key_of(xp, pattern, len(shape)), entries
+        numbers = np.broadcast_to(False, shape)
+        full = xp.broadcast_to(entries, numbers[join_key(self.pattern, ())].shape)
+        return self._key_of(xp, pattern, len(shape)), xp.reshape(full, numbers[join_key(pattern, ())].shape)
+
+    @staticmethod
+    def _key_of(xp: Any, pattern: Pattern, ndim: int, indices: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+        """What goes between the brackets; the standard wants every axis named, or the rest left to an ellipsis."""
+        key = join_key(pattern, indices)
+        named = sum(item is not None for item in key)
+        return key if xp is np or _DOTS in pattern or named == ndim else (*key, ...)
+
+    def backwards(self) -> bool:
+        """Whether a slice has a negative step, which not every library takes."""
+        return any(item[0] == "slice" and (item[3] or 1) < 0 for item in self.pattern)
 
 
 class GetItem(_Indexing, Movement):
@@ -138,24 +167,30 @@ class GetItem(_Indexing, Movement):
         sample(draw.normal(3, 4), [2, 2], pattern=(("slice", None, None, None), _ARRAY)),
     )
 
+    def on_numpy(self) -> Callable[..., Any]:
+        if _ARRAY in self.pattern:
+            return super().on_numpy()
+        return operator.itemgetter(join_key(self.pattern, ()))
+
     def forward(self, xp: Any, x: Any, *indices: Any) -> Any:
+        if xp is np:
+            return x[join_key(self.pattern, indices)]
         if hasattr(xp, "getitem"):
             return xp.getitem(x, join_key(self.pattern, indices))
-        if indices and xp is not np:
+        if indices or self.backwards():
             places = self.places(xp, x.shape, indices)
-            return xp.reshape(xp.take(xp.reshape(x, (-1,)), xp.asarray(places.ravel()), axis=0), places.shape)
+            flat = libraries.placed(xp, places.ravel(), x)
+            return xp.reshape(xp.take(xp.reshape(x, (-1,)), flat, axis=0), places.shape)
         return x[self.key(xp, len(x.shape), indices)]
 
     def local(self, index: int, g: Any, x_shape: Any, indices: Any) -> Any:
         return None if index else apply(Scatter(self.pattern, x_shape), g, *indices)
 
     def infer(self, *specs: Spec) -> Spec:
-        x = specs[0]
+        x, *indices = specs
         numbers = np.broadcast_to(np.zeros((), x.dtype), x.shape)
-        if len(specs) > 1:
-            raise IndexingError("an index array is out of range, or the index arrays do not broadcast")
         try:
-            return Spec(numbers[join_key(self.pattern, ())].shape, x.dtype)
+            return Spec(numbers[join_key(self.pattern, tuple(map(_stand_in, indices)))].shape, x.dtype)
         except IndexError as error:
             raise IndexingError(f"{self.label()} on shape {x.shape}: {error}") from None
 
@@ -175,15 +210,14 @@ class Scatter(_Indexing, Movement):
     shape: tuple[int, ...]
 
     def forward(self, xp: Any, g: Any, *indices: Any) -> Any:
-        if hasattr(xp, "scatter"):
+        if hasattr(xp, "getitem"):
             return xp.scatter(self, g, indices)
         if xp is not np:
+            if not indices and not self.backwards():
+                key, entries = self.plainly(xp, self.shape, g)
+                return libraries.written(xp, libraries.zeros(xp, self.shape, g), key, entries)
             places = self.places(xp, self.shape, indices).ravel()
-            entries = xp.reshape(g, (-1,))
-            flat = xp.zeros(int(np.prod(self.shape)), dtype=g.dtype)
-            for position, place in enumerate(places.tolist()):
-                flat[place] += entries[position]
-            return xp.reshape(flat, self.shape)
+            return xp.reshape(libraries.gathered(xp, prod(self.shape), places, xp.reshape(g, (-1,))), self.shape)
         out = np.zeros(self.shape, g.dtype)
         key = join_key(self.pattern, indices)
         if any(index.dtype != bool for index in indices):
@@ -214,18 +248,29 @@ class SetItem(_Indexing, Movement):
     )
 
     def forward(self, xp: Any, x: Any, value: Any, *indices: Any) -> Any:
-        if hasattr(xp, "setitem"):
+        if hasattr(xp, "getitem"):
             return xp.setitem(x, join_key(self.pattern, indices), value)
-        if indices and xp is not np:
-            places = self.places(xp, x.shape, indices)
-            entries = xp.reshape(xp.broadcast_to(xp.asarray(value, dtype=x.dtype), places.shape), (-1,))
-            flat = xp.asarray(xp.reshape(x, (-1,)), copy=True)
-            for position, place in enumerate(places.ravel().tolist()):
-                flat[place] = entries[position]
-            return xp.reshape(flat, x.shape)
-        out = xp.asarray(x, copy=True)
-        out[self.key(xp, len(x.shape), indices)] = value
-        return out
+        if xp is not np and (indices or self.backwards()):
+            return self.overwritten(xp, x, value, indices)
+        if xp is np:
+            out = xp.asarray(x, copy=True)
+            out[self.key(xp, len(x.shape), indices)] = value
+            return out
+        key, entries = self.plainly(xp, tuple(x.shape), self.fitting(xp, x, value))
+        return libraries.written(xp, x, key, entries)
+
+    def fitting(self, xp: Any, x: Any, value: Any) -> Any:
+        """What is written, in the dtype of x; a number stays one."""
+        return value if isinstance(value, bool | int | float | complex) else xp.astype(value, x.dtype, copy=False)
+
+    def overwritten(self, xp: Any, x: Any, value: Any, indices: tuple[Any, ...]) -> Any:
+        """The same for libraries with few ways of indexing: every entry of the result is read from one of the two."""
+        places = self.places(xp, x.shape, indices)
+        source = np.arange(prod(x.shape))
+        source[places.ravel()] = source.size + np.arange(places.size)  # of several writes the last one stays
+        new = libraries.zeros(xp, places.shape, x) + self.fitting(xp, x, value)
+        both = xp.concat([xp.reshape(x, (-1,)), xp.reshape(new, (-1,))])
+        return xp.reshape(xp.take(both, libraries.placed(xp, source, x), axis=0), x.shape)
 
     def local(self, index: int, g: Any, x_shape: Any, indices: Any) -> Any:
         if index == 0:
@@ -236,13 +281,19 @@ class SetItem(_Indexing, Movement):
         kept = self._last_writes(x_shape, indices)
         if kept is None:
             return taken
-        return gates.where(namespace((untracked(taken),)).asarray(kept), taken, 0.0)
+        value = untracked(taken)
+        return gates.where(libraries.placed(namespace((value,)), kept, value) if type(kept) is np.ndarray else kept, taken, 0.0)
 
     def _last_writes(self, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
         """Which of the written entries stayed; those that a later one at the same place overwrote did not."""
         if all("bool" in str(index.dtype) for index in indices):
             return None
-        key = join_key(self.pattern, tuple(np.asarray(index) for index in indices))
+        if any(hasattr(index, "assumed_false") for index in indices):  # not known yet: let the gates find it out
+            writer = apply(SetItem(self.pattern), np.full(shape, -1), -1, *indices)
+            picked = apply(GetItem(self.pattern), writer, *indices).shape
+            numbers = np.arange(prod(picked)).reshape(picked)
+            return apply(GetItem(self.pattern), apply(SetItem(self.pattern), writer, numbers, *indices), *indices) == numbers
+        key = join_key(self.pattern, tuple(libraries.to_numpy(index, "this index") for index in indices))
         writer = np.full(shape, -1)
         numbers = np.arange(writer[key].size).reshape(writer[key].shape)
         writer[key] = numbers
@@ -277,7 +328,10 @@ def take(a: Any, indices: Any, axis: int | None = None, **others: Any) -> Any:
         refuse("take", {"mode": "other than 'raise'"})
     refuse("take", others)
     places = untracked(indices)
-    places = np.asarray(places, int) if np.asarray(places).dtype == bool else places
+    if not hasattr(places, "dtype"):
+        places = np.asarray(places)
+    if dtype_name(places.dtype) == "bool":
+        places = libraries.to_numpy(places, "take").astype(int)
     x = arrayed(a)
     if axis is None:
         return getitem(gates.ravel(x), (places,))

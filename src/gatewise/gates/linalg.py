@@ -34,7 +34,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import LinearAlgebraError, ShapeError, TracedValueError, UnsupportedError
 from gatewise.gate import Gate, broadcast_shapes, implements, normalize_axis, refuse
@@ -118,10 +118,15 @@ def _asked(xp: Any, name: str, *operands: Any, **options: Any) -> Any:
         raise UnsupportedError(f"the array library {getattr(xp, '__name__', xp)} has no linalg.{name}")
     try:
         return function(*operands, **options)
-    except np.linalg.LinAlgError as error:
-        if "dimension" in str(error):
+    except (np.linalg.LinAlgError, RuntimeError) as error:
+        if "dimension" in str(error) or not _is_mathematical(error):
             raise  # the shape rule of the gate says it better
         raise LinearAlgebraError(f"{name} of an array of shape {tuple(operands[0].shape)}: {error}") from None
+
+
+def _is_mathematical(error: Exception) -> bool:
+    """Whether an error says that a matrix is singular and the like; PyTorch's LinAlgError is a RuntimeError."""
+    return "LinAlgError" in type(error).__name__
 
 
 def _check(name: str, spec: Spec, square: bool = False) -> tuple[tuple[int, ...], int, int]:
@@ -155,6 +160,8 @@ def _real_dtype(dtype: Any) -> str:
 
 def _possibly(mask: Any) -> bool:
     """Whether any entry is true; yes where that cannot be told, as inside `vmap`."""
+    if libraries.is_lazy(mask):
+        return True
     try:
         return bool(namespace((mask,)).any(mask))
     except TracedValueError:
@@ -169,7 +176,7 @@ def _pattern(entries: Any, like: Any) -> Any:
     """A constant of the library and the (real) dtype of `like`."""
     xp = namespace((untracked(like),))
     dtype = _real_dtype(like.dtype)
-    return entries.astype(dtype) if xp is np else xp.asarray(entries.astype(dtype))
+    return libraries.placed(xp, entries.astype(dtype), untracked(like))
 
 
 def _eye(n: int, like: Any) -> Any:
@@ -199,7 +206,7 @@ def _largest(values: Any) -> Any:
     """The largest |value| along the last axis, as a constant; 0 of none."""
     value = untracked(values)
     xp = namespace((value,))
-    return xp.max(abs(value), axis=-1) if value.shape[-1] else xp.zeros(value.shape[:-1], dtype=value.dtype)
+    return xp.max(abs(value), axis=-1) if value.shape[-1] else libraries.zeros(xp, value.shape[:-1], value)
 
 
 class _PerMatrix(Gate):
@@ -303,21 +310,23 @@ class PInv(_PerMatrix):
         sample(draw.normal(2, 3, 2), rtol=1e-15),
         sample(draw.complexes(3, 2), rtol=1e-15),
         sample(draw.normal(0, 2), rtol=1e-15),
+        sample(draw.normal(2, 3, 2), rtol=(1e-15, 1e-3)),
     )
     holomorphic = False
 
-    rtol: float
+    rtol: Any  # a number, or nested tuples of them: one for each matrix
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return _asked(xp, "pinv", x, rtol=self.rtol)
+        rtol = libraries.placed(xp, np.asarray(self.rtol), x) if isinstance(self.rtol, tuple) else self.rtol
+        return _asked(xp, "pinv", x, rtol=rtol)
 
     def local_x(self, g: Any, x: Any, out: Any) -> Any:
         back, toward = _adjoint(out), _adjoint(g)
         gradient = -back @ g @ back
         rows, columns = x.shape[-2:]
         if rows and columns:  # each term is zero when the matrix has full rank on its side, which costs little to add
-            gradient = gradient + (_eye(rows, x) - x @ out) @ toward @ out @ back
-            gradient = gradient + back @ out @ toward @ (_eye(columns, x) - out @ x)
+            gradient = gradient + gates.subtract(_eye(rows, x), x @ out) @ toward @ out @ back
+            gradient = gradient + back @ out @ toward @ gates.subtract(_eye(columns, x), out @ x)
         return gradient
 
     def infer(self, *specs: Spec) -> Spec:
@@ -370,7 +379,7 @@ class LeastSquares(Gate):
 def _rank(a: Any, rtol: float) -> int:
     """How many singular values of a matrix are above `rtol` times the largest."""
     xp = namespace((untracked(a),))
-    values = np.asarray(xp.linalg.svdvals(untracked(a)))
+    values = libraries.to_numpy(xp.linalg.svdvals(untracked(a)), "the rank")
     return int(np.sum(values > rtol * values.max(initial=0.0)))
 
 
@@ -454,10 +463,14 @@ def _well_inverted(xp: Any, x: Any) -> Any:
     """The inverses of a stack of matrices, or None where one of them loses more than a quarter of the digits."""
     try:
         inverse = xp.linalg.inv(x)
-    except np.linalg.LinAlgError:
+    except (np.linalg.LinAlgError, RuntimeError) as error:
+        if not _is_mathematical(error):
+            raise
         return None
     if not prod(inverse.shape):
         return inverse
+    if libraries.is_lazy(inverse):  # nobody can know yet
+        return None
     norms = [xp.max(xp.sum(abs(m), axis=-1), axis=-1) for m in (x, inverse)]
     good = norms[0] * norms[1] < _epsilon(inverse.dtype) ** -0.25
     return inverse if bool(xp.all(good)) else None
@@ -717,7 +730,10 @@ def inv(a: Any) -> Any:
 
 @implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
-    """The pseudo-inverse of each matrix; singular values up to `rtol` (or `rcond`) times the largest count as zero."""
+    """The pseudo-inverse of each matrix; singular values up to `rtol` (or `rcond`) times the largest count as zero.
+
+    The tolerance is one number, or an array with a number for each matrix, without gradient.
+    """
     a = arrayed(a)
     if hermitian:
         refuse("pinv", {"hermitian": hermitian})
@@ -726,9 +742,12 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
             rcond = 1e-15
         else:
             rcond = max(a.shape[-2:]) * _epsilon(_inexact(a.dtype)) if rtol is None else rtol
-    if np.shape(rcond):
-        raise UnsupportedError("pinv: one tolerance for all matrices is supported, not an array of them")
-    return apply(PInv(float(rcond)), a)
+    return apply(PInv(_nested(np.asarray(untracked(rcond), float).tolist())), a)
+
+
+def _nested(numbers: Any) -> Any:
+    """Nested lists as nested tuples, which can stand in a gate."""
+    return tuple(map(_nested, numbers)) if isinstance(numbers, list) else numbers
 
 
 @implements(np.linalg.lstsq)
@@ -745,7 +764,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         rcond = max(a.shape, default=1) * _epsilon(_inexact(a.dtype, b.dtype))
     solution = apply(LeastSquares(float(rcond)), a, b)
     values = svdvals(a)
-    value = np.asarray(untracked(values))
+    value = libraries.to_numpy(untracked(values), "the rank")
     rank = int(np.sum(value > rcond * value.max(initial=0.0)))
     off = b - a @ solution
     squares = gates.sum(gates.real(off * gates.conj(off)), axis=0)
@@ -837,7 +856,7 @@ def eig(a: Any) -> Any:
     a = arrayed(a)
     packed = apply(EIG, a)
     values, vectors = packed[..., 0, :], packed[..., 1:, :]
-    if not is_complex(a.dtype) and not bool(np.any(np.asarray(untracked(values)).imag)):
+    if not is_complex(a.dtype) and not libraries.to_numpy(untracked(values), "whether the values are real").imag.any():
         values, vectors = gates.real(values), gates.real(vectors)
     return EigResult(values, vectors)
 
@@ -923,7 +942,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     if mode == "complete" and k < rows:
         xp = namespace((untracked(a),))
         q = _completed(q, xp.linalg.qr(untracked(a), mode="complete")[0])
-        r = gates.concat([r, xp.zeros((*a.shape[:-2], rows - k, columns), dtype=r.dtype)], axis=-2)
+        r = gates.concat([r, libraries.zeros(xp, (*a.shape[:-2], rows - k, columns), untracked(r))], axis=-2)
     return QRResult(q, r)
 
 

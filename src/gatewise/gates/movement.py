@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes, normalize_axis, refuse
@@ -193,7 +193,7 @@ class Stack(Movement):
     axis: int
 
     def forward(self, xp: Any, *arrays: Any) -> Any:
-        return xp.stack([xp.asarray(array) for array in arrays], axis=self.axis)
+        return xp.stack([xp.asarray(array) for array in arrays] if xp is np else arrays, axis=self.axis)
 
     def local(self, index: int, g: Any) -> Any:
         return g[(slice(None),) * self.axis + (index, ...)]
@@ -226,9 +226,12 @@ class Pad(Movement):
 
     def forward(self, xp: Any, x: Any) -> Any:
         shape = tuple(before + n + after for n, (before, after) in zip(x.shape, self.widths, strict=True))
-        out = xp.full(shape, self.fill, dtype=x.dtype)
-        out[self._inside(x.shape)] = x
-        return out
+        if xp is np:
+            out = np.full(shape, self.fill, dtype=x.dtype)
+            out[self._inside(x.shape)] = x
+            return out
+        border = libraries.zeros(xp, shape, x) + self.fill
+        return libraries.written(xp, border, self._inside(x.shape), x) if shape else x
 
     def local_x(self, g: Any, x_shape: Any) -> Any:
         return g[self._inside(x_shape)]
@@ -242,19 +245,34 @@ class Pad(Movement):
 
 
 @implements(np.reshape)
-def reshape(x: Any, /, shape: Any = None, **others: Any) -> Any:
-    """The same entries in the same order in `shape`; one length may be -1, to be worked out."""
+def reshape(x: Any, /, shape: Any = None, *, copy: bool | None = None, **others: Any) -> Any:
+    """The same entries in the same order in `shape`; one length may be -1, to be worked out.
+
+    Args:
+        x: An array.
+        shape: The lengths, whose product is the number of entries.
+        copy: For plain arrays: True always copies, False never does and is an error where it would have to. Arrays
+            are copies in meaning, always.
+        others: NumPy's ``order="C"``.
+
+    Raises:
+        ShapeError: The entries do not fill `shape`, or cannot be put into it without the copy that was forbidden.
+    """
     x = arrayed(x)
     shape = others.pop("newshape", shape)
     if others.pop("order", "C") not in ("C", None):
         raise ShapeError("reshape: only row-major order (order='C') is supported; transpose first for another order")
-    others.pop("copy", None)
     refuse("reshape", others)
     lengths = [operator.index(n) for n in (shape if isinstance(shape, tuple | list) else (shape,))]
     if -1 in lengths:
         known = -prod(lengths)
         lengths[lengths.index(-1)] = prod(x.shape) // known if known > 0 else 0
-    return apply(Reshape(tuple(lengths)), x)
+    out = apply(Reshape(tuple(lengths)), x)
+    if copy is not None and isinstance(x, np.ndarray) and copy == np.shares_memory(x, out):
+        if not copy:
+            raise ShapeError(f"reshape: shape {x.shape} cannot become {out.shape} without a copy, as copy=False asks")
+        return out.copy()
+    return out
 
 
 @implements(np.ravel)
@@ -404,8 +422,8 @@ def pad(
         constant_values = mode_and_fill[0]
     if mode != "constant":
         return gates.pad_with_copies(x, pad_width, mode, **others)
+    if not isinstance(constant_values, int | float):  # one for each side, or traced
+        return gates.later("borders").pad_by_rule(x, pad_width, mode, constant_values=constant_values, **others)
     refuse("pad", others)
-    if not isinstance(constant_values, int | float):
-        refuse("pad", {"constant_values": constant_values})
     widths = np.broadcast_to(np.asarray(pad_width, dtype=int), (len(x.shape), 2)).tolist()
     return apply(Pad(tuple((before, after) for before, after in widths), float(constant_values)), x)

@@ -21,7 +21,6 @@ from gatewise.graph import apply, arrayed, dtype_name, namespace, untracked
 from gatewise.samples import sample
 
 __all__ = [
-    "cond",
     "matrix_norm",
     "norm",
     "vector_norm",
@@ -213,4 +212,8 @@ def cond(x: Any, p: Any = None) -> Any:
             return smallest / largest
         with np.errstate(divide="ignore"):  # a singular matrix has an infinite one, zero too
             return gates.where(largest == 0, np.inf, largest) / smallest
-    return matrix_norm(x, ord=p) * matrix_norm(gates.inv(x), ord=p)
+    regular = np.isfinite(np.linalg.cond(untracked(x), p))
+    if np.all(regular):
+        return matrix_norm(x, ord=p) * matrix_norm(gates.inv(x), ord=p)
+    matrices = gates.where(regular[..., None, None], x, np.eye(x.shape[-1]))  # a singular one has no inverse
+    return gates.where(regular, matrix_norm(matrices, ord=p) * matrix_norm(gates.inv(matrices), ord=p), np.inf)

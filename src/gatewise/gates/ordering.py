@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
-from gatewise.errors import DTypeError, InputError, ShapeError
+from gatewise.errors import DTypeError, InputError, ShapeError, UnsupportedError
 from gatewise.gate import Gate, Kink, broadcast_shapes, implements, normalize_axis, refuse
-from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, namespace
+from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, namespace, surfaced
 from gatewise.samples import sample
 
 __all__ = [
     "argpartition",
-    "argsort",
     "choose",
     "compress",
     "extract",
@@ -29,7 +28,6 @@ __all__ = [
     "partition",
     "piecewise",
     "put_along_axis",
-    "searchsorted",
     "select",
     "sort",
     "take_along_axis",
@@ -122,8 +120,16 @@ class Rearrange(Gate):
     def forward(self, xp: Any, x: Any, before: Any, after: Any) -> Any:
         if xp is np:
             return _rearranged(x, before, after, self.axis)
-        plain = [np.asarray(array) for array in (x, before, after)]
-        return xp.asarray(_rearranged(plain[0], plain[1], plain[2], self.axis), dtype=x.dtype)
+        if 0 not in before.shape and not libraries.is_lazy(before):
+            source, target = (xp.argsort(array, axis=self.axis) for array in (before, after))
+            owners = xp.take_along_axis(before, source, axis=self.axis)
+            lead = (slice(None),) * self.axis
+            ties = owners[(*lead, slice(1, None), ...)] == owners[(*lead, slice(None, -1), ...)]
+            if not bool(xp.any(ties)):
+                ordered = xp.take_along_axis(x, source, axis=self.axis)
+                return xp.take_along_axis(ordered, xp.argsort(target, axis=self.axis), axis=self.axis)
+        plain = [libraries.to_numpy(array, self.name) for array in (x, before, after)]
+        return libraries.placed(xp, _rearranged(plain[0], plain[1], plain[2], self.axis), x)
 
     def local_x(self, g: Any, before: Any, after: Any) -> Any:
         return apply(self, g, after, before)
@@ -149,6 +155,40 @@ def _rearranged(x: Any, before: Any, after: Any, axis: int) -> Any:
     out = np.empty_like(x)
     np.put_along_axis(out, target, ordered.astype(x.dtype, copy=False), axis)
     return out
+
+
+@dataclass(frozen=True)
+class Distinct(Gate):
+    """The first of the slices along an axis that are equal, for each group of equal ones
+
+    `first` says where the groups' first slices are, `group` to which group each slice belongs, and `counts` how many
+    slices the groups have.
+    """
+
+    name = "distinct"
+    symbol = "≠"
+    story = "shares: slices that are equal receive even parts of the upstream gradient of the one they became"
+    samples = (
+        sample(draw.normal(4), [2, 0, 3, 1], [1, 3, 0, 2], [1, 1, 1, 1], axis=0),
+        sample(draw.normal(2, 3), [1, 2, 0], [2, 0, 1], [1, 1, 1], axis=1),
+        sample(draw.complexes(2), [0, 1], [0, 1], [1, 1], axis=0),
+    )
+
+    axis: int
+
+    def forward(self, xp: Any, x: Any, first: Any, group: Any, counts: Any) -> Any:
+        return xp.take(x, first, axis=self.axis)
+
+    def local_x(self, g: Any, group: Any, counts: Any, x_shape: Any) -> Any:
+        column = gates.reshape(counts, tuple(-1 if i == self.axis else 1 for i in range(len(x_shape))))
+        return gates.take(g / gates.astype(column, g.dtype), group, axis=self.axis)
+
+    def infer(self, *specs: Spec) -> Spec:
+        x, first, *_ = specs
+        return Spec((*x.shape[: self.axis], *first.shape, *x.shape[self.axis + 1 :]), x.dtype)
+
+    def decision(self, out: Any, *inputs: Any) -> Any:
+        return inputs[2]
 
 
 def _along(a: Any, axis: Any, function: str) -> tuple[Any, int]:
@@ -190,23 +230,19 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, descending: bool = False, stable: Any = None
 ) -> Any:
-    """Indices that would sort `a`; integers, so they carry no gradient."""
+    """Indices that would sort `a`; integers, so they carry no gradient. Descending, equal entries keep their order."""
     refuse("argsort", {"order": order})
-    value = arrayed(_value(a))
+    value, axis = _along(_value(a), axis, "argsort")
     xp = namespace((value,))
-    if axis is None:
-        value, axis = gates.ravel(value), -1
+    if descending:  # equal entries keep their order when what is sorted, and then the result, is turned round
+        value, stable = gates.flip(value, axis=axis), True
     if xp is np:
-        indices = np.argsort(value, axis=axis, kind=kind or ("stable" if stable or descending else None))
+        indices = np.argsort(value, axis=axis, kind="stable" if stable else kind)
     else:
-        indices = xp.argsort(value, axis=axis)
-    if not descending:
-        return indices
-    if xp is np:  # equal entries keep their order
-        reversed_value = np.flip(value, axis)
-        indices = np.argsort(reversed_value, axis=axis, kind="stable")
-        return np.flip(np.shape(value)[axis] - 1 - indices, axis)
-    return xp.flip(indices, axis=axis)
+        indices = xp.argsort(value, axis=axis, stable=bool(stable))
+    if descending:
+        indices = gates.flip(value.shape[axis] - 1 - indices, axis=axis)
+    return surfaced(indices)
 
 
 @implements(np.argpartition)
@@ -218,12 +254,12 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", or
 
 @implements(np.searchsorted)
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-    """Where `v` would go in the sorted `a`; integers, so they carry no gradient."""
+    """Where `v` would go in `a`, sorted or put in order by `sorter`; integers, so they carry no gradient."""
     values = arrayed(_value(a)), arrayed(_value(v))
+    if sorter is not None:
+        values = gates.take(values[0], arrayed(_value(sorter)), axis=0), values[1]
     xp = namespace(values)
-    if xp is np:
-        return np.searchsorted(*values, side=side, sorter=sorter)
-    return xp.searchsorted(*values, side=side)
+    return surfaced(xp.searchsorted(*values, side=side))
 
 
 @implements(np.unique)
@@ -237,24 +273,26 @@ def unique(
     equal_nan: bool = True,
     sorted: bool = True,
 ) -> Any:
-    """The different entries in increasing order; entries that are equal share the gradient of the one they become."""
-    refuse("unique", {"axis": axis})
-    row = gates.ravel(ar)
-    value = _value(row)
-    answers: Any = np.unique(  # type: ignore[call-overload]
-        value.reshape(np.shape(_value(ar))),
-        return_index=True,
-        return_inverse=return_inverse,
-        return_counts=return_counts,
-        equal_nan=equal_nan,
-    )
-    ordered = np.sort(value)
-    keep = np.ones(ordered.shape, bool)
-    keep[1:] = ordered[1:] != ordered[:-1]
-    if equal_nan and ordered.dtype.kind in "fc":
-        keep[1:] &= ~(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
-    different = sort(row)[keep]
-    rest = answers[1:] if return_index else answers[2:]
+    """The different entries, or with `axis` slices, in order; equal ones share the gradient of the one they become.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> gw.grad(lambda x: np.sum(np.unique(x) ** 2))(np.array([3.0, 1.0, 3.0])).tolist()
+        [3.0, 2.0, 3.0]
+    """
+    row, place = (arrayed(ar), axis) if axis is not None else _along(ar, None, "unique")
+    place = normalize_axis(place, len(row.shape), "unique")
+    value = _value(arrayed(ar))
+    if hasattr(type(value), "carrier"):
+        raise UnsupportedError(
+            "unique: how many different entries there are depends on the numbers, so it cannot be part of a function "
+            "that is mapped, compiled or looped: call it outside"
+        )
+    found = np.unique(libraries.to_numpy(value, "unique"), True, True, True, axis, equal_nan=equal_nan)
+    first, inverse, counts = (libraries.placed(namespace((value,)), answer, value) for answer in found[1:])
+    different = apply(Distinct(place), row, first, gates.ravel(inverse), counts)
+    asked = ((return_index, first), (return_inverse, inverse), (return_counts, counts))
+    rest = [answer for wanted, answer in asked if wanted]
     return (different, *rest) if rest else different
 
 
@@ -330,8 +368,10 @@ class Stretch(Gate):
     answer: str
 
     def forward(self, xp: Any, x: Any, points: Any, heights: Any) -> Any:
-        found = self.find(*(np.asarray(array) for array in (x, points, heights)))
-        return found if xp is np else xp.asarray(found)
+        if xp is np:
+            return self.find(*(np.asarray(array) for array in (x, points, heights)))
+        found = self.find(*(libraries.to_numpy(array, self.name) for array in (x, points, heights)))
+        return libraries.placed(xp, found, points)
 
     def find(self, x: Any, points: Any, heights: Any) -> Any:
         """The answer, for NumPy arrays."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise.errors import DTypeError, ShapeError
 from gatewise.gate import implements, normalize_axis, refuse
 from gatewise.graph import arrayed, namespace, untracked
@@ -73,7 +73,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     places = [normalize_axis(axis, len(x.shape), "vecdot") for x in (x1, x2)]
     x1, x2 = (gates.moveaxis(x, place, -1) for x, place in zip((x1, x2), places, strict=True))
     _same_length(x1, x2, -1, "vecdot")
-    return gates.sum(gates.conj(x1) * x2, axis=-1)
+    products = gates.multiply(gates.conj(x1), x2)
+    return gates.astype(gates.sum(products, axis=-1), products.dtype)  # a sum of small integers is of larger ones
 
 
 @implements(np.matvec)
@@ -217,8 +218,8 @@ def matrix_power(a: Any, n: int) -> Any:
     n = n.__index__()
     if n == 0:
         xp = namespace((untracked(a),))
-        one = xp.eye(a.shape[-1], dtype=a.dtype)
-        return xp.zeros(a.shape, dtype=a.dtype) + one
+        value = untracked(a)
+        return libraries.zeros(xp, a.shape, value) + libraries.eye(xp, a.shape[-1], value)
     if n < 0:
         a, n = gates.inv(a), -n
     square, result = a, None

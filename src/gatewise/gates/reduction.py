@@ -8,8 +8,9 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
+from gatewise.errors import ShapeError
 from gatewise.gate import Kink, Reduction, implements, normalize_axes, refuse
-from gatewise.graph import apply, arrayed
+from gatewise.graph import apply, arrayed, dtype_name, untracked
 from gatewise.samples import Sample, sample
 
 __all__ = [
@@ -228,18 +229,68 @@ def _running_product(lines: Any, length: int) -> Any:
 def _reduce(gate: type[Reduction], x: Any, axis: Any, keepdims: Any, others: dict[str, Any]) -> Any:
     """Apply a reduction with NumPy's arguments."""
     if others:
-        dtype = others.pop("dtype", None)
-        refuse(gate.name, others)
-        if dtype is not None:
-            x = gates.astype(x, dtype)
+        dtype = others.get("dtype")
+        out = _with_options(gate, x, axis, keepdims is not np._NoValue and bool(keepdims), others)
+        return out if dtype is None else gates.astype(out, dtype)  # small integers are added up in larger ones
     x = arrayed(x)
     axes = normalize_axes(axis, len(x.shape), gate.name)
     return apply(gate(axes, keepdims is not np._NoValue and bool(keepdims)), x)
 
 
+#: Of what each reduction with an ``initial`` is made: the value that changes nothing, and how two values are taken
+#: together.
+_STARTS: dict[type[Reduction], tuple[float, str]] = {
+    Sum: (0, "add"),
+    Prod: (1, "multiply"),
+    Max: (-np.inf, "maximum"),
+    Min: (np.inf, "minimum"),
+}
+
+
+def _with_options(gate: type[Reduction], x: Any, axis: Any, keepdims: bool, options: dict[str, Any]) -> Any:
+    """A reduction with ``dtype``, ``where`` (only these entries) and ``initial`` (one more entry)."""
+    dtype, where, initial = options.pop("dtype", None), options.pop("where", True), options.pop("initial", None)
+    refuse(gate.name, options)
+    x = arrayed(x) if dtype is None else gates.astype(arrayed(x), dtype)
+    axes = normalize_axes(axis, len(x.shape), gate.name)
+    folded = gate(axes, keepdims)
+    initial = None if initial is np._NoValue else initial
+    if gate not in _STARTS and initial is not None:
+        refuse(gate.name, {"initial": initial})
+    if where is not True and where is not np._NoValue:
+        where = arrayed(untracked(where))
+        if gate is Mean:
+            return _mean_where(folded, x, where)
+        if gate not in _STARTS:
+            refuse(gate.name, {"where": where})
+        neutral, _ = _STARTS[gate]
+        if np.isinf(neutral):
+            if initial is None:
+                raise ShapeError(f"{gate.name} with where= may find no entry: say with initial= what it is then")
+            neutral = neutral if np.dtype(dtype_name(x.dtype)).kind == "f" else initial
+        x = gates.where(where, x, neutral)
+    if initial is None:
+        return apply(folded, x)
+    _, together = _STARTS[gate]
+    if gate in (Max, Min) and not folded.count(x.shape):
+        shape = sum(np.empty(tuple(x.shape)), axis=axes, keepdims=keepdims).shape  # no entries are read
+        return gates.broadcast_to(gates.astype(arrayed(initial), x.dtype), shape)
+    return getattr(gates, together)(apply(folded, x), initial)
+
+
+def _mean_where(gate: Reduction, x: Any, where: Any) -> Any:
+    """The mean of the entries where `where` holds; NaN, with NumPy's warning, where there are none."""
+    total = sum(gates.where(where, x, 0), axis=gate.axis, keepdims=gate.keepdims)
+    kind = dtype_name((total / 1).dtype)
+    chosen = gates.astype(gates.broadcast_to(where, tuple(x.shape)), kind)
+    return total / sum(chosen, axis=gate.axis, keepdims=gate.keepdims)
+
+
 @implements(np.sum)
-def sum(x: Any, axis: Any = None, *, keepdims: Any = False, **others: Any) -> Any:
-    """Sum over `axis` (None: all axes)."""
+def sum(x: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, **others: Any) -> Any:
+    """Sum over `axis` (None: all axes), in `dtype`, which for small integers is by default a larger one."""
+    if dtype is not None:
+        others["dtype"] = dtype
     return _reduce(Sum, x, axis, keepdims, others)
 
 
@@ -250,8 +301,10 @@ def mean(x: Any, axis: Any = None, *, keepdims: Any = False, **others: Any) -> A
 
 
 @implements(np.prod)
-def prod(x: Any, axis: Any = None, *, keepdims: Any = False, **others: Any) -> Any:
-    """Product over `axis` (None: all axes); right at zeros."""
+def prod(x: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, **others: Any) -> Any:
+    """Product over `axis` (None: all axes), in `dtype`, by default a larger one for small integers; right at zeros."""
+    if dtype is not None:
+        others["dtype"] = dtype
     return _reduce(Prod, x, axis, keepdims, others)
 
 

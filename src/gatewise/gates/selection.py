@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
 from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
@@ -144,7 +144,7 @@ class Fmin(Elementwise):
 
 def _numbers_first(xp: Any, choose: Any, x: Any, y: Any) -> Any:
     """The choice among x and y, each standing in for the other where that is NaN."""
-    x, y = (xp.asarray(z, dtype=other.dtype) if isinstance(z, int | float) else z for z, other in ((x, y), (y, x)))
+    x, y = (libraries.zeros(xp, (), other) + z if isinstance(z, int | float) else z for z, other in ((x, y), (y, x)))
     return choose(xp.where(x == x, x, y), xp.where(y == y, y, x))
 
 
@@ -466,7 +466,7 @@ def minimum(x: Any, y: Any, /) -> Any:
     return apply(MINIMUM, x, y)
 
 
-@implements(np.clip)
+@implements(np.clip, np._core.umath.clip)  # type: ignore[attr-defined]  # the ufunc behind it
 def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
     """x, but at least `min` and at most `max`; None leaves that side open. At a bound the gradient is 0."""
     low = numpy_names.pop("a_min", min)
@@ -479,16 +479,19 @@ def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
 
 
 @implements(np.where)
-def where(condition: Any, *branches: Any) -> Any:
-    """x where `condition` holds, else y; the branch not taken receives a gradient of exactly zero.
+def where(condition: Any, x1: Any = np._NoValue, x2: Any = np._NoValue, /) -> Any:
+    """x1 where `condition` holds, else x2; the branch not taken receives a gradient of exactly zero.
 
     With the condition alone the indices where it holds, as ``np.where`` has it.
+
+    Raises:
+        ShapeError: Only one branch is given, or the shapes do not broadcast.
     """
-    if not branches:
-        return np.nonzero(condition)
-    if len(branches) != 2:
+    if x2 is not np._NoValue:
+        return apply(WHERE, condition, x1, x2)
+    if x1 is not np._NoValue:
         raise ShapeError("where: give both branches, where(condition, x, y), or none")
-    return apply(WHERE, condition, *branches)
+    return np.nonzero(condition)
 
 
 @implements(np.fmax)
@@ -542,7 +545,7 @@ def sign(x: Any, /) -> Any:
     x = arrayed(x)
     if is_complex(x.dtype):
         size = abs(x)
-        return x / where(size == 0, 1.0, size)
+        return where(size == 0, 0.0, x / where(size == 0, 1.0, size))  # of a complex zero 0, never -0
     return apply(SIGN, x)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewise import gates
+from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import UnsupportedError
 from gatewise.gate import Elementwise, Kink, implements
@@ -77,14 +77,40 @@ def _scipy() -> Any:
         return None
 
 
+#: Where other libraries keep such functions, and under which name if it is another one.
+_ELSEWHERE: dict[str, tuple[str, dict[str, str]]] = {
+    "CuPy": ("cupyx.scipy.special", {}),
+    "JAX": ("jax.scipy.special", {"psi": "digamma"}),
+    "PyTorch": (
+        "torch.special",
+        {
+            **{f"{kind}{order}": f"bessel_{kind}{order}" for kind in "jy" for order in (0, 1)},
+            **{f"k{order}": f"modified_bessel_k{order}" for order in (0, 1)},
+            **{f"k{order}e": f"scaled_modified_bessel_k{order}" for order in (0, 1)},
+        },
+    ),
+}
+
+
 def _by_scipy(name: str, xp: Any, *operands: Any) -> Any:
-    """A value that SciPy computes; arrays of other libraries go there and back through NumPy."""
+    """A value that SciPy computes, or the same function of another library.
+
+    What that library has not is computed by SciPy in the host's memory and goes back to where it came from.
+    """
+    array = next((operand for operand in operands if hasattr(operand, "shape")), None)
+    if xp is not np:
+        module, names = _ELSEWHERE.get(libraries.title(array), ("", {}))
+        own = getattr(import_module(module), names.get(name, name), None) if module else None
+        if own is not None:
+            return own(*operands)
     library = _scipy()
     if library is None:
         raise UnsupportedError(f"{name} is computed by SciPy, which is not installed: pip install scipy")
-    if xp is np:
-        return getattr(library, name)(*operands)
-    return xp.asarray(getattr(library, name)(*[np.asarray(operand) for operand in operands]))
+    function = getattr(library, name)
+    if xp is np or libraries.title(array) == "Dask":  # which takes NumPy's ufuncs piece by piece
+        return function(*operands)
+    values = [libraries.to_numpy(operand, name) if hasattr(operand, "shape") else operand for operand in operands]
+    return libraries.placed(xp, function(*values), array)
 
 
 def _pairs(first: Any, second: Any) -> tuple[Sample, ...]:
@@ -317,9 +343,7 @@ class Polygamma(Elementwise):
     def forward(self, xp: Any, x: Any) -> Any:
         if self.order == 0:
             return _by_scipy("psi", xp, x)
-        if xp is np:
-            return (-1) ** (self.order + 1) * factorial(self.order) * _by_scipy("zeta", np, self.order + 1.0, x)
-        return xp.asarray(self.forward(np, np.asarray(x)))
+        return (-1) ** (self.order + 1) * factorial(self.order) * _by_scipy("zeta", xp, self.order + 1.0, x)
 
     def local_x(self, g: Any, x: Any) -> Any:
         return g * apply(Polygamma(self.order + 1), x)
@@ -371,9 +395,7 @@ class Bessel(Elementwise):
         function, quick, _ = _BESSEL[self.kind]
         if self.order in (0, 1):
             return _by_scipy(quick[int(self.order)], xp, x)
-        if xp is np:
-            return _by_scipy(function, np, self.order, x)
-        return xp.asarray(self.forward(np, np.asarray(x)))
+        return _by_scipy(function, xp, self.order, x)
 
     def local_x(self, g: Any, x: Any, out: Any) -> Any:
         below, above, same = _BESSEL[self.kind][2]
@@ -713,11 +735,6 @@ def _log_expit(x: Any, /) -> Any:
     return gates.log_sigmoid(x)
 
 
-@implements_scipy("betaln")
-def _betaln(a: Any, b: Any, /) -> Any:
-    return gammaln(a) + gammaln(b) - gammaln(gates.add(a, b))
-
-
 @implements_scipy("exp10")
 def _exp10(x: Any, /) -> Any:
     return gates.pow(10.0, x)
@@ -743,8 +760,8 @@ def _register() -> None:
         for order, name in enumerate(quick):
             SCIPY_FUNCTIONS[name] = fixed(kind, order)
     SCIPY_FUNCTIONS["jn"] = of_order("j")
-    SCIPY_FUNCTIONS["yn"] = of_order("y")
-    SCIPY_FUNCTIONS["kn"] = of_order("k")
+    for kind in "yk":  # these two cut the order to a whole number
+        SCIPY_FUNCTIONS[f"{kind}n"] = lambda order, x, kind=kind: bessel(kind, np.trunc(order), x)
 
 
 _register()

@@ -158,7 +158,10 @@ class Std(_Spread):
 
 
 def _spread(gate: type[_Spread], a: Any, axis: Any, ddof: Any, keepdims: Any, options: dict[str, Any]) -> Any:
-    """Apply one of the two gates with NumPy's arguments."""
+    """Apply one of the two gates with NumPy's arguments, or compose it of others around a given mean."""
+    where, mean = options.pop("where"), options.pop("mean")
+    partly = where is not True and where is not np._NoValue
+    given = mean is not None and mean is not np._NoValue
     a = _in_dtype(a, options.pop("dtype"))
     correction = options.pop("correction")
     if correction is not None and correction is not np._NoValue:
@@ -166,6 +169,10 @@ def _spread(gate: type[_Spread], a: Any, axis: Any, ddof: Any, keepdims: Any, op
             raise InputError(f"{gate.name}: ddof and correction are two names of one option; give one of them")
         ddof = correction
     refuse(gate.name, options)
+    if partly or given:
+        where = arrayed(_value(where))
+        variance = _variance_where(a, axis, ddof, _flag(keepdims), where, mean if given else None)
+        return variance if gate is Var else _root(variance)
     return apply(gate(normalize_axes(axis, len(a.shape), gate.name), _flag(keepdims), ddof), a)
 
 
@@ -220,6 +227,23 @@ def std(
     """
     options = {"dtype": dtype, "correction": correction, "out": out, "where": where, "mean": mean}
     return _spread(Std, a, axis, ddof, keepdims, options)
+
+
+def _variance_where(a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any) -> Any:
+    """The variance of the entries where `where` holds, around `mean` or else theirs."""
+    if mean is None:
+        mean = gates.mean(a, axis=axis, keepdims=True, where=where)
+    centred = gates.where(where, a - mean, 0)
+    squares = gates.real(centred * gates.conj(centred)) if is_complex(a.dtype) else centred * centred
+    chosen = gates.astype(gates.broadcast_to(where, tuple(a.shape)), dtype_name(squares.dtype))
+    freedom = gates.sum(chosen, axis=axis, keepdims=keepdims) - ddof
+    return gates.sum(squares, axis=axis, keepdims=keepdims) / gates.maximum(freedom, 0.0)
+
+
+def _root(variance: Any) -> Any:
+    """The square root, with gradient 0 at 0."""
+    flat = variance == 0
+    return gates.where(flat, 0.0, gates.sqrt(gates.where(flat, 1.0, variance)))
 
 
 @implements(np.ptp)
@@ -452,7 +476,10 @@ def _fractions(q: Any, function: str, scale: float = 1.0) -> Any:
 
 def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any, options: dict[str, Any]) -> Any:
     """Quantiles with q from 0 to 1; `weak`, where q was a Python number, which leaves the dtype to `a`."""
+    weights = options.pop("weights", None)
     refuse("quantile", options)
+    if weights is not None:
+        return _weighted_quantile(arrayed(a), q, axis, method, _flag(keepdims), weights)
     lines, kept = _lines(arrayed(a), axis, "quantile")
     length = lines.shape[-1]
     if not length:
@@ -467,6 +494,22 @@ def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any,
     else:
         result = _between(low, high, float(between) if weak and not isinstance(between, Tracked) else between)
     return _quantiles_first(result, len(np.shape(below)), kept if _flag(keepdims) else tuple(lines.shape[:-1]))
+
+
+def _weighted_quantile(a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any) -> Any:
+    """Quantiles of entries that count as often as their weights say; which entry is one, is seen in the values.
+
+    NumPy has this for the method ``"inverted_cdf"``. The weights only decide, so no gradient passes to them.
+    """
+    chosen = np.quantile(_value(a), _value(q), axis, method=method, weights=_value(weights))  # type: ignore[call-overload]
+    lines, kept = _lines(a, axis, "quantile")
+    rest, shares = tuple(lines.shape[:-1]), tuple(q.shape)
+    number = len(shares)
+    columns = np.moveaxis(chosen, range(number), range(-number, 0)).reshape(*rest, prod(shares))
+    ordered = gates.sort(lines, axis=-1)
+    ranks = np.sum(_value(ordered)[..., None] < columns[..., None, :], axis=-2)
+    result = gates.reshape(gates.take_along_axis(ordered, ranks, axis=-1), (*rest, *shares))
+    return _quantiles_first(result, number, kept if keepdims else rest)
 
 
 def _quantiles_first(result: Any, number: int, shape: tuple[int, ...]) -> Any:
@@ -661,8 +704,7 @@ def nanstd(
     """Root of the mean squared distance from the mean over `axis`, of what is a number; at a constant gradient 0."""
     options = {"where": where, "mean": mean, "correction": correction}
     variance = nanvar(a, axis, dtype, out, ddof, keepdims, **options)
-    flat = variance == 0
-    return gates.where(flat, 0.0, gates.sqrt(gates.where(flat, 1.0, variance)))
+    return _root(variance)
 
 
 @implements(np.nanmedian)

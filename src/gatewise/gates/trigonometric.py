@@ -78,6 +78,13 @@ class Tan(Elementwise):
         return g * (1 + out * out)
 
 
+def _half_circle(x: Any) -> Any:
+    """√(1-x²); beyond ±1, of complex numbers, on the side of the cut that the sign of a zero imaginary part tells."""
+    if is_complex(x.dtype):
+        return gates.sqrt(-(x - 1)) * gates.sqrt(-(-x - 1))
+    return gates.sqrt(1 - x * x)
+
+
 class Asin(Elementwise):
     """Inverse sine"""
 
@@ -90,7 +97,7 @@ class Asin(Elementwise):
         return xp.asin(x)
 
     def local_x(self, g: Any, x: Any) -> Any:
-        return g / gates.sqrt(1 - x * x)
+        return g / _half_circle(x)
 
 
 class Acos(Elementwise):
@@ -105,7 +112,7 @@ class Acos(Elementwise):
         return xp.acos(x)
 
     def local_x(self, g: Any, x: Any) -> Any:
-        return -(g / gates.sqrt(1 - x * x))
+        return -(g / _half_circle(x))
 
 
 class Atan(Elementwise):
@@ -257,8 +264,8 @@ def _over_squared_radius(numerator: Any, y: Any, x: Any) -> Any:
     """numerator / (x² + y²), 0 at the origin; scaled by the larger of the two, so that no square overflows."""
     scale = gates.maximum(abs(untracked(x)), abs(untracked(y)))
     scale = gates.where(scale == 0, 1.0, scale)
-    squares = (x / scale) * (x / scale) + (y / scale) * (y / scale)
-    return numerator / scale / gates.where(squares == 0, 1.0, squares) / scale
+    squares = gates.add((x / scale) * (x / scale), (y / scale) * (y / scale))
+    return gates.divide(numerator / scale, gates.where(squares == 0, 1.0, squares)) / scale
 
 
 SIN = Sin()
