@@ -1,0 +1,1 @@
+"""The native compiler: a circuit as one program of machine code, through LLVM."""

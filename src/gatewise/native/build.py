@@ -1,0 +1,593 @@
+"""A program as one LLVM module: memory planned, steps written as functions, and one function that runs them in order.
+
+The module's function ``program(table)`` takes a table of pointers: to the arguments, to the results, to the arena. It
+returns 0, or 1 when an assumption did not hold. Steps with enough work are shared among threads: each part of the work
+is a call ``step(table, part, parts)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from gatewise.native.arithmetic import memory_type
+from gatewise.native.emit import I8, I64, POINTER, NestEmitter, combined, counted, when, whole
+from gatewise.native.nest import Address, Nest, address_of, nest_of
+from gatewise.native.product import ProductSpec, emit_product, units, workspace_bytes
+from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, base_of, scheduled, work_of
+from gatewise.native.tile import Machine
+from gatewise.native.values import Call, Constant, Input, Product, Program, Repeat, Result, Value, check, reachable
+
+#: Work, in additions, that is worth sharing among threads.
+SHARED_FROM = 400_000
+
+#: Bytes to which everything in the arena is aligned.
+ALIGNED = 64
+
+#: The symbol of the function ``parallel(body, context, parts)``.
+PARALLEL = "gatewise_parallel"
+
+#: Entries of a constant up to which it is written into the module.
+WRITTEN_OUT = 512
+
+
+@dataclass
+class Built:
+    """A module and what its caller must provide."""
+
+    module: ir.Module
+    schedule: Schedule
+    arena_bytes: int
+    constants: dict[str, np.ndarray[Any, Any]]  # symbols that must be given the address of these arrays
+    calls: list[tuple[str, Call]]  # symbols of functions (inputs and result pointers) that run a gate in Python
+    shared: bool  # whether any step is divided among threads
+
+
+@dataclass(eq=False)
+class _Step:
+    """A step with what its code needs."""
+
+    step: Loop | Multiply | Leave | Again
+    nest: Nest | None
+    reads: list[Value]
+    writes: list[Value]
+    parts: int = 1
+    private: dict[Value, int] | None = None  # results that each part keeps for itself, by arena offset
+    workspace: tuple[int, int] | None = None  # offset and bytes per part
+    inner: list[_Inner] = field(default_factory=list)  # the programs of a loop or branch
+    carried: list[int] = field(default_factory=list)  # arena offsets of the two places of each carry
+    spare: dict[int, int] = field(default_factory=dict)  # arena offsets of one step's results that nobody reads
+
+
+@dataclass(eq=False)
+class _Inner:
+    """A program inside the program, with the place of its own arena."""
+
+    function: Any
+    arena_bytes: int
+    program: Program
+    offset: int = 0
+
+
+class _Arena:
+    """Offsets for buffers that live from one step to another."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, int, int, int]] = []  # first step, last step, start, end
+        self.bytes = 0
+
+    def place(self, first: int, last: int, size: int) -> int:
+        """The lowest offset that is free from step `first` to step `last`."""
+        size = -(-max(size, 1) // ALIGNED) * ALIGNED
+        busy = sorted((start, end) for f, t, start, end in self.taken if f <= last and first <= t)
+        offset = 0
+        for start, end in busy:
+            if start - offset >= size:
+                break
+            offset = max(offset, end)
+        self.taken.append((first, last, offset, offset + size))
+        self.bytes = max(self.bytes, offset + size)
+        return offset
+
+
+def build(program: Program, threads: int = 1, machine: Machine | None = None) -> Built:
+    """Schedule `program`, plan its memory and write its module."""
+    check(program)
+    return _Builder(scheduled(program), threads, machine or Machine.host()).build()
+
+
+class _Builder:
+    """Builds one program; `prefix` sets apart the names of the programs inside it."""
+
+    def __init__(
+        self, schedule: Schedule, threads: int, machine: Machine, outer: _Builder | None = None, prefix: str = ""
+    ) -> None:
+        self.schedule, self.threads, self.machine, self.prefix = schedule, threads, machine, prefix
+        self.program, self.stored = schedule.program, schedule.stored
+        self.module = ir.Module("gatewise") if outer is None else outer.module
+        self.constants: dict[str, Any] = {} if outer is None else outer.constants
+        self.calls: list[tuple[str, Call]] = [] if outer is None else outer.calls
+        self.shared = False
+        self.steps: list[_Step] = []
+        self.offsets: dict[Value, int] = {}
+        self.outputs: dict[Value, int] = {}
+        for number, output in enumerate(self.program.outputs):
+            if output in self.stored:
+                self.outputs.setdefault(output, number)
+
+    def build(self) -> Built:
+        for step in self.schedule.steps:
+            if isinstance(step, Loop) and not prod(step.domain) and not self._folds_nothing(step):
+                continue
+            self.steps.append(self._prepared(step))
+        self._plan_memory()
+        self._write_program()
+        self.shared = self.shared or any(step.parts > 1 for step in self.steps)
+        return Built(self.module, self.schedule, self.arena.bytes, self.constants, self.calls, self.shared)
+
+    @staticmethod
+    def _folds_nothing(loop: Loop) -> bool:
+        return any(root.size for root in loop.roots if loop.target is None)
+
+    # ------------------------------------------------------------------------------------------------------- planning
+
+    def _prepared(self, step: Loop | Multiply | Leave) -> _Step:
+        if isinstance(step, Loop):
+            nest = nest_of(step, self.stored)
+            reads = [item.address.base for item in nest.items if item.address]
+            writes = [write.address.base for write in nest.writes]
+            made = _Step(step, nest, reads, writes)
+            if not nest.sequential and nest.extents and nest.extents[0] >= 2 * self.threads:
+                if self.threads > 1 and work_of(step) >= SHARED_FROM:
+                    made.parts = self.threads
+            return made
+        value = step.value
+        if isinstance(step, Again):
+            return self._prepared_again(step)
+        made = _Step(step, None, [base_of(operand, self.stored) for operand in value.operands], [value])
+        if isinstance(value, Product):
+            m, k, n = value.left.shape[-2], value.left.shape[-1], value.right.shape[-1]
+            if self.threads > 1 and 2 * prod(value.shape[:-2]) * m * k * n >= 4 * SHARED_FROM:
+                made.parts = self.threads
+        return made
+
+    def _prepared_again(self, step: Again) -> _Step:
+        """Build the programs inside a loop or branch, as functions of the same module."""
+        value = step.value
+        made = _Step(step, None, [base_of(operand, self.stored) for operand in value.operands], list(step.results))
+        for number, program in enumerate((value.body, value.condition, value.otherwise)):
+            if program is None:
+                continue
+            prefix = f"{self.prefix}inner_{value.number}_{number}_"
+            inner = _Builder(scheduled(program), self.threads, self.machine, self, prefix)
+            built = inner.build()
+            self.shared = self.shared or built.shared
+            made.inner.append(_Inner(inner.function, built.arena_bytes, program))
+        return made
+
+    def _plan_memory(self) -> None:
+        first: dict[Value, int] = {}
+        last: dict[Value, int] = {}
+        for number, step in enumerate(self.steps):
+            for value in (*step.reads, *step.writes):
+                first.setdefault(value, number)
+                last[value] = number
+        for value in (*self.program.assumptions, *self.program.outputs):
+            last[base_of(value, self.stored)] = len(self.steps)
+        self.arena = _Arena()
+        for number, step in enumerate(self.steps):
+            for value in dict.fromkeys(step.writes):
+                if first[value] == number and value not in self.outputs:
+                    self.offsets[value] = self.arena.place(number, last[value], value.size * value.dtype.itemsize)
+            if isinstance(step.step, Multiply):
+                room = workspace_bytes(self._spec(step), self.machine)
+                room = -(-room // ALIGNED) * ALIGNED
+                step.workspace = (self.arena.place(number, number, room * step.parts), room)
+            if isinstance(step.step, Again):
+                self._place_again(number, step)
+            if step.parts > 1 and step.nest is not None:
+                step.private = {}
+                for write in step.nest.writes:
+                    if write.function and 0 in write.reduced:
+                        size = -(-write.root.size * write.root.dtype.itemsize // ALIGNED) * ALIGNED
+                        step.private[write.root] = self.arena.place(number, number, size * step.parts)
+
+    def _place_again(self, number: int, step: _Step) -> None:
+        """Room for the inner programs' arenas, for two places of every carry, and for results that nobody reads."""
+        for inner in step.inner:
+            inner.offset = self.arena.place(number, number, inner.arena_bytes)
+        value = step.step.value  # type: ignore[union-attr]
+        assert isinstance(value, Repeat)
+        for output in value.body.outputs[: value.carries]:
+            size = -(-output.size * output.dtype.itemsize // ALIGNED) * ALIGNED
+            step.carried.append(self.arena.place(number, number, 2 * size))
+        read = {result.place for result in step.step.results}  # type: ignore[union-attr]
+        step.spare = {
+            place: self.arena.place(number, number, output.size * output.dtype.itemsize)
+            for place, output in enumerate(value.body.outputs)
+            if place not in read and (place >= value.carries or value.otherwise is not None)
+        }
+        if value.condition is not None:
+            step.spare[-1] = self.arena.place(number, number, 1)
+
+    # -------------------------------------------------------------------------------------------------------- writing
+
+    def _write_program(self) -> None:
+        function = ir.Function(self.module, ir.FunctionType(I64, [POINTER]), f"{self.prefix}program")
+        if self.prefix:
+            function.linkage = "internal"
+        self.function = function
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        table = function.args[0]
+        failures: list[Any] = []
+        for number, step in enumerate(self.steps):
+            if isinstance(step.step, Leave):
+                failures.append(self._write_call(builder, table, step.step.value))
+            elif isinstance(step.step, Again):
+                failures.append(self._write_again(builder, table, step))
+            elif step.parts == 1:
+                body = self._step_function(number, step)
+                builder.call(body, [table, whole(0), whole(1)])
+            else:
+                body = self._step_function(number, step)
+                if step.nest is not None:
+                    self._fill_shared(builder, table, step)
+                kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+                parallel = self.module.globals.get(PARALLEL) or ir.Function(self.module, kind, PARALLEL)
+                builder.call(parallel, [body, table, whole(step.parts)])
+                if step.private:
+                    self._join(builder, table, step)
+        self._copy_outputs(builder, table)
+        status: Any = whole(0)
+        for failure in failures:
+            status = builder.or_(status, failure)
+        for assumption in self.program.assumptions:
+            flag = builder.load(self._pointer(builder, table, assumption), typ=I8)
+            status = builder.or_(status, builder.zext(flag, I64))
+        builder.ret(status)
+
+    def _copy_outputs(self, builder: ir.IRBuilder, table: Any) -> None:
+        """Results that stand elsewhere: arguments, constants, and the same value a second time."""
+        for number, output in enumerate(self.program.outputs):
+            if self.outputs.get(output) == number or not output.size:
+                continue
+            target = self._table_entry(builder, table, len(self.program.inputs) + number)
+            source = self._pointer(builder, table, output)
+            self._copy(builder, target, source, output.size * output.dtype.itemsize)
+
+    def _copy(self, builder: ir.IRBuilder, target: Any, source: Any, size: int) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, ir.IntType(1)])
+        name = "llvm.memcpy.p0.p0.i64"
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        builder.call(function, [target, source, whole(size), ir.Constant(ir.IntType(1), 0)])
+
+    def _table_entry(self, builder: ir.IRBuilder, table: Any, number: int) -> Any:
+        place = builder.gep(table, [whole(number)], source_etype=POINTER)
+        return builder.load(place, typ=POINTER)
+
+    def _pointer(self, builder: ir.IRBuilder, table: Any, value: Value) -> Any:
+        """The first entry of a value in memory."""
+        if isinstance(value, Input):
+            return self._table_entry(builder, table, value.position)
+        if isinstance(value, Constant):
+            return self._constant(value)
+        if value in self.outputs:
+            return self._table_entry(builder, table, len(self.program.inputs) + self.outputs[value])
+        return self._arena_pointer(builder, table, self.offsets.get(value, 0))  # what has no entries lies nowhere
+
+    def _arena_pointer(self, builder: ir.IRBuilder, table: Any, offset: int) -> Any:
+        arena = self._table_entry(builder, table, len(self.program.inputs) + len(self.program.outputs))
+        return builder.gep(arena, [whole(offset)], source_etype=I8)
+
+    def _constant(self, value: Constant) -> Any:
+        name = f"{self.prefix}constant_{value.number}"
+        found = self.module.globals.get(name)
+        if found is not None:
+            return found
+        array = np.ascontiguousarray(value.array)
+        element = memory_type(value.dtype)
+        variable = ir.GlobalVariable(self.module, ir.ArrayType(element, array.size), name)
+        if array.size <= WRITTEN_OUT and value.dtype.kind != "c":
+            number = float if value.dtype.kind == "f" else int
+            numbers = [ir.Constant(element, number(n)) for n in array.ravel()]
+            variable.initializer = ir.Constant(variable.value_type, numbers)
+            variable.global_constant = True
+            variable.linkage = "internal"
+        else:
+            self.constants[name] = array
+        return variable
+
+    def _pointers(self, builder: ir.IRBuilder, table: Any) -> Callable[[Value], Any]:
+        """Pointers to values, each loaded once at the beginning of the function."""
+        known: dict[Value, Any] = {}
+
+        def pointer(value: Value) -> Any:
+            if value not in known:
+                with builder.goto_entry_block():
+                    known[value] = self._pointer(builder, table, value)
+            return known[value]
+
+        return pointer
+
+    def _step_function(self, number: int, step: _Step) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
+        function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
+        function.linkage = "internal"
+        function.attributes.add("nounwind")
+        entry = function.append_basic_block("entry")
+        builder = ir.IRBuilder(entry)
+        start_block = builder.append_basic_block("begin")
+        builder.branch(start_block)
+        builder.position_at_end(start_block)
+        table, part, parts = function.args
+        pointer = self._pointers(builder, table)
+        if step.nest is not None:
+            self._write_nest(builder, table, part, step, pointer)
+        else:
+            self._write_product(builder, table, part, step, pointer)
+        builder.ret_void()
+        return function
+
+    def _write_nest(self, builder: ir.IRBuilder, table: Any, part: Any, step: _Step, pointer: Any) -> None:
+        nest = step.nest
+        assert nest is not None
+        private = {}
+        for value, offset in (step.private or {}).items():
+            size = -(-value.size * value.dtype.itemsize // ALIGNED) * ALIGNED
+            base = self._arena_pointer(builder, table, offset)
+            private[value] = builder.gep(base, [builder.mul(part, whole(size))], source_etype=I8)
+        emitter = NestEmitter(builder, nest, pointer, self.machine.vector_bytes, private)
+        for write in nest.writes:
+            if emitter.folds_into_memory(write) and (step.parts == 1 or write.root in private):
+                emitter.fill(write)
+        length = nest.extents[0] if nest.extents else 1
+        if step.parts == 1:
+            emitter.emit(whole(0), whole(length))
+            return
+        grain = 64 if len(nest.extents) == 1 else 1
+        share = -(-length // (step.parts * grain)) * grain
+        start = builder.mul(part, whole(share))
+        stop = builder.add(start, whole(share))
+        start = builder.select(builder.icmp_signed("<", start, whole(length)), start, whole(length))
+        stop = builder.select(builder.icmp_signed("<", stop, whole(length)), stop, whole(length))
+        emitter.emit(start, stop)
+
+    def _fill_shared(self, builder: ir.IRBuilder, table: Any, step: _Step) -> None:
+        """Neutral entries for results that parts fold into memory, each into its own rows."""
+        assert step.nest is not None
+        private = step.private or {}
+        emitter = NestEmitter(
+            builder, step.nest, lambda value: self._pointer(builder, table, value), self.machine.vector_bytes, {}
+        )
+        for write in step.nest.writes:
+            if emitter.folds_into_memory(write) and write.root not in private:
+                emitter.fill(write)
+
+    def _join(self, builder: ir.IRBuilder, table: Any, step: _Step) -> None:
+        """Fold what each part has kept for itself, in the order of the parts."""
+        assert step.nest is not None and step.private is not None
+        functions = {write.root: str(write.function) for write in step.nest.writes if write.function}
+        for value, offset in step.private.items():
+            size = -(-value.size * value.dtype.itemsize // ALIGNED) * ALIGNED
+            rows = self._arena_pointer(builder, table, offset)
+            target = self._pointer(builder, table, value)
+            element = memory_type(value.dtype)
+            with counted(builder, whole(0), whole(value.size)) as index:
+                total: Any = None
+                for part in range(step.parts):
+                    row = builder.gep(rows, [whole(part * size)], source_etype=I8)
+                    number = builder.load(builder.gep(row, [index], source_etype=element), typ=element)
+                    if value.dtype.kind == "b":
+                        number = builder.icmp_unsigned("!=", number, ir.Constant(I8, 0))
+                    total = number if total is None else combined(builder, functions[value], value.dtype, total, number)
+                if value.dtype.kind == "b":
+                    total = builder.zext(total, I8)
+                builder.store(total, builder.gep(target, [index], source_etype=element))
+
+    # ------------------------------------------------------------------------------------------------------- products
+
+    def _operand(self, value: Value) -> Address:
+        rank = len(value.shape)
+        address = address_of(value, tuple((i, 1, 0) for i in range(rank)), self.stored, rank)
+        assert address is not None, f"{value} does not stand in memory"
+        return address
+
+    def _spec(self, step: _Step) -> ProductSpec:
+        product = step.step.value  # type: ignore[union-attr]
+        assert isinstance(product, Product)
+        left, right, result = (self._operand(v) for v in (product.left, product.right, product))
+        return ProductSpec(
+            m=product.left.shape[-2],
+            n=product.right.shape[-1],
+            k=product.left.shape[-1],
+            dtype=product.dtype.name,
+            a=(left.strides[-2], left.strides[-1]),
+            b=(right.strides[-2], right.strides[-1]),
+            c=(result.strides[-2], result.strides[-1]),
+            batch=tuple(product.shape[:-2]),
+            a_batch=tuple(left.strides[:-2]),
+            b_batch=tuple(right.strides[:-2]),
+            c_batch=tuple(result.strides[:-2]),
+            threads=step.parts,
+        )
+
+    def _write_product(self, builder: ir.IRBuilder, table: Any, part: Any, step: _Step, pointer: Any) -> None:
+        product = step.step.value  # type: ignore[union-attr]
+        assert isinstance(product, Product) and step.workspace is not None
+        spec = self._spec(step)
+        function = emit_product(self.module, spec, self.machine)
+        element = memory_type(product.dtype)
+        places = []
+        for value in (product.left, product.right, product):
+            address = self._operand(value)
+            base = pointer(address.base)
+            places.append(builder.gep(base, [whole(address.offset)], source_etype=element) if address.offset else base)
+        offset, room = step.workspace
+        workspace = self._arena_pointer(builder, table, offset)
+        workspace = builder.gep(workspace, [builder.mul(part, whole(room))], source_etype=I8)
+        count = units(spec, self.machine)
+        begin, end = (
+            builder.sdiv(builder.mul(p, whole(count)), whole(step.parts)) for p in (part, builder.add(part, whole(1)))
+        )
+        builder.call(function, [*places, workspace, begin, end])
+
+    # ---------------------------------------------------------------------------------------------- loops and branches
+
+    def _write_again(self, builder: ir.IRBuilder, table: Any, step: _Step) -> Any:
+        """A loop or a branch; gives 0, or 1 when an assumption inside did not hold."""
+        value = step.step.value  # type: ignore[union-attr]
+        assert isinstance(value, Repeat)
+        results: dict[int, Any] = {
+            result.place: self._pointer(builder, table, result)
+            for result in step.step.results  # type: ignore[union-attr]
+        }
+        operands = [self._pointer(builder, table, base_of(part, self.stored)) for part in value.parts]
+        with builder.goto_entry_block():
+            status = builder.alloca(I64)
+        builder.store(whole(0), status)
+        if value.otherwise is not None:
+            self._write_branch(builder, table, step, operands, results, status)
+        else:
+            self._write_loop(builder, table, step, operands, results, status)
+        return builder.load(status, typ=I64)
+
+    def _inner_table(self, builder: ir.IRBuilder, table: Any, inner: _Inner) -> Any:
+        """The table of pointers of an inner program, with its arena in place."""
+        size = len(inner.program.inputs) + len(inner.program.outputs) + 1
+        with builder.goto_entry_block():
+            made = builder.alloca(ir.ArrayType(POINTER, size))
+        made.type = POINTER  # llvmlite gives it a type of its own; for LLVM pointers are all alike
+        self._set(builder, made, size - 1, self._arena_pointer(builder, table, inner.offset))
+        return made
+
+    @staticmethod
+    def _set(builder: ir.IRBuilder, table: Any, number: int, pointer: Any) -> None:
+        builder.store(pointer, builder.gep(table, [whole(number)], source_etype=POINTER))
+
+    @staticmethod
+    def _run(builder: ir.IRBuilder, inner: _Inner, table: Any, status: Any) -> None:
+        answer = builder.call(inner.function, [table])
+        builder.store(builder.or_(builder.load(status, typ=I64), answer), status)
+
+    def _write_branch(
+        self, builder: ir.IRBuilder, table: Any, step: _Step, operands: list[Any], results: dict[int, Any], status: Any
+    ) -> None:
+        places = dict(results)
+        for place, offset in step.spare.items():
+            places[place] = self._arena_pointer(builder, table, offset)
+        chosen = builder.icmp_unsigned("!=", builder.load(operands[0], typ=I8), ir.Constant(I8, 0))
+        for inner, condition in zip(step.inner, (chosen, builder.not_(chosen)), strict=True):
+            with when(builder, condition):
+                inside = self._inner_table(builder, table, inner)
+                for number, pointer in enumerate(operands[1:]):
+                    self._set(builder, inside, number, pointer)
+                for place in range(len(inner.program.outputs)):
+                    self._set(builder, inside, len(inner.program.inputs) + place, places[place])
+                self._run(builder, inner, inside, status)
+
+    def _write_loop(
+        self, builder: ir.IRBuilder, table: Any, step: _Step, operands: list[Any], results: dict[int, Any], status: Any
+    ) -> None:
+        """Carries change places between two rooms each: a step reads from one and writes into the other."""
+        value = step.step.value  # type: ignore[union-attr]
+        assert isinstance(value, Repeat)
+        body, n, first = value.body, value.carries, value.carries + value.scanned
+        sizes = [-(-o.size * o.dtype.itemsize // ALIGNED) * ALIGNED for o in body.outputs[:n]]
+        rooms = [self._arena_pointer(builder, table, offset) for offset in step.carried]
+        for room, pointer, output in zip(rooms, operands[:n], body.outputs[:n], strict=True):
+            self._copy(builder, room, pointer, output.size * output.dtype.itemsize)
+        inside = self._inner_table(builder, table, step.inner[0])
+        inputs = len(body.inputs)
+        for number in range(first, inputs):
+            self._set(builder, inside, number, operands[number])
+        for place, offset in step.spare.items():
+            if place >= 0:
+                self._set(builder, inside, inputs + place, self._arena_pointer(builder, table, offset))
+        with builder.goto_entry_block():
+            side = builder.alloca(I64)
+        builder.store(whole(0), side)
+
+        def take_step(index: Any) -> None:
+            now = builder.load(side, typ=I64)
+            other = builder.sub(whole(1), now)
+            for number, (room, size) in enumerate(zip(rooms, sizes, strict=True)):
+                for place, which in ((number, now), (inputs + number, other)):
+                    pointer = builder.gep(room, [builder.mul(which, whole(size))], source_etype=I8)
+                    self._set(builder, inside, place, pointer)
+            for number in range(n, first):
+                stride = body.inputs[number].size * body.inputs[number].dtype.itemsize
+                pointer = builder.gep(operands[number], [builder.mul(index, whole(stride))], source_etype=I8)
+                self._set(builder, inside, number, pointer)
+            for place in range(n, len(body.outputs)):
+                if place in results:
+                    stride = body.outputs[place].size * body.outputs[place].dtype.itemsize
+                    pointer = builder.gep(results[place], [builder.mul(index, whole(stride))], source_etype=I8)
+                    self._set(builder, inside, inputs + place, pointer)
+            self._run(builder, step.inner[0], inside, status)
+            builder.store(other, side)
+
+        if value.condition is None:
+            with counted(builder, whole(0), whole(value.length)) as index:
+                take_step(builder.sub(whole(value.length - 1), index) if value.reverse else index)
+        else:
+            self._while(builder, table, step, rooms, sizes, operands[first:], side, status, take_step)
+        now = builder.load(side, typ=I64)
+        for place, (room, size) in enumerate(zip(rooms, sizes, strict=True)):
+            if place in results:
+                pointer = builder.gep(room, [builder.mul(now, whole(size))], source_etype=I8)
+                output = body.outputs[place]
+                self._copy(builder, results[place], pointer, output.size * output.dtype.itemsize)
+
+    def _while(
+        self,
+        builder: ir.IRBuilder,
+        table: Any,
+        step: _Step,
+        rooms: list[Any],
+        sizes: list[int],
+        shared: list[Any],
+        side: Any,
+        status: Any,
+        take_step: Callable[[Any], None],
+    ) -> None:
+        condition = step.inner[1]
+        asked = self._inner_table(builder, table, condition)
+        holds = self._arena_pointer(builder, table, step.spare[-1])
+        self._set(builder, asked, len(condition.program.inputs), holds)
+        for number, pointer in enumerate(shared):
+            self._set(builder, asked, len(rooms) + number, pointer)
+        head, body, after = (builder.append_basic_block(name) for name in ("asked", "again", "over"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        now = builder.load(side, typ=I64)
+        for number, (room, size) in enumerate(zip(rooms, sizes, strict=True)):
+            pointer = builder.gep(room, [builder.mul(now, whole(size))], source_etype=I8)
+            self._set(builder, asked, number, pointer)
+        self._run(builder, condition, asked, status)
+        # An assumption that does not hold ends the loop: the result will not be used.
+        good = builder.icmp_signed("==", builder.load(status, typ=I64), whole(0))
+        goes_on = builder.icmp_unsigned("!=", builder.load(holds, typ=I8), ir.Constant(I8, 0))
+        builder.cbranch(builder.and_(good, goes_on), body, after)
+        builder.position_at_end(body)
+        take_step(whole(0))
+        builder.branch(head)
+        builder.position_at_end(after)
+
+    # ---------------------------------------------------------------------------------------------- gates left to Python
+
+    def _write_call(self, builder: ir.IRBuilder, table: Any, call: Call) -> Any:
+        """Call back into Python; gives 0, or 1 when the gate refused its operands."""
+        name = f"{self.prefix}call_{call.number}"
+        self.calls.append((name, call))
+        count = len(call.parts) + 1
+        function = ir.Function(self.module, ir.FunctionType(I64, [POINTER] * count), name)
+        operands = [self._pointer(builder, table, value) for value in (*call.parts, call)]
+        return builder.call(function, operands)
+
+
+__all__ = ["Built", "build", "reachable"]

@@ -1,0 +1,509 @@
+"""From nests of loops to LLVM instructions, explicitly vectorised.
+
+The innermost loop goes forward by a vector of entries at a time; what is left over is one more vector under a mask. Sums
+are kept in several vectors at once and folded from time to time into a total that is kept with more digits, so that
+their error stays below that of NumPy's pairwise sums. What does not change in the innermost loop is computed outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from gatewise.native import arithmetic
+from gatewise.native.arithmetic import literal, memory_type, scalar_type, splat, widened
+from gatewise.native.nest import Address, Item, Nest, Write, strides_of
+from gatewise.native.values import Constant, Map, Value
+
+I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+POINTER = ir.PointerType()
+
+#: Entries after which running sums are folded into the total.
+BLOCK = 4096
+
+#: Sums of expressions of up to so many items are kept in this many vectors at once.
+UNROLLED, SMALL_BODY = 4, 24
+
+_NEUTRAL = {"sum": 0, "prod": 1, "any": 0, "all": 1}
+
+
+def whole(number: int) -> ir.Constant:
+    """A known index."""
+    return ir.Constant(I64, number)
+
+
+@contextmanager
+def counted(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Any:
+    """A loop over ``range(start, stop, step)``; yields the index. The builder goes on after it."""
+    before = builder.block
+    head = builder.append_basic_block("head")
+    body = builder.append_basic_block("body")
+    after = builder.append_basic_block("after")
+    builder.branch(head)
+    builder.position_at_end(head)
+    index = builder.phi(I64)
+    index.add_incoming(start, before)
+    builder.cbranch(builder.icmp_signed("<", index, stop), body, after)
+    builder.position_at_end(body)
+    yield index
+    index.add_incoming(builder.add(index, whole(step)), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+
+
+@contextmanager
+def when(builder: ir.IRBuilder, condition: Any) -> Any:
+    """Instructions that are only run under a condition."""
+    body = builder.append_basic_block("when")
+    after = builder.append_basic_block("after")
+    builder.cbranch(condition, body, after)
+    builder.position_at_end(body)
+    yield
+    builder.branch(after)
+    builder.position_at_end(after)
+
+
+@dataclass(eq=False)
+class Running:
+    """The registers of a reduction: vectors, which fold into a total (and what rounding took from it)."""
+
+    write: Write
+    level: int  # the loop outside of which it begins
+    vectors: list[Any]
+    total: Any
+    lost: Any
+
+
+class NestEmitter:
+    """Writes one nest into the current function."""
+
+    def __init__(
+        self, builder: ir.IRBuilder, nest: Nest, pointer: Callable[[Value], Any], vector_bytes: int, private: dict[Value, Any]
+    ) -> None:
+        self.builder = builder
+        self.nest = nest
+        self.pointer = pointer
+        self.private = private  # where this part of the work keeps results that all parts add to
+        self.rank = len(nest.extents)
+        self.indices: list[Any] = []
+        self.numbers: dict[Item, Any] = {}
+        inner = [item for item in nest.items if item.depth == self.rank]
+        widest = max((item.value.dtype.itemsize for item in inner), default=8)
+        self.lanes = 1
+        if self.rank and not nest.sequential:
+            while self.lanes * 2 <= min(vector_bytes // widest, nest.extents[-1]):
+                self.lanes *= 2
+        self.copies = 1
+        self.entry_allocations: list[Any] = []
+
+    def emit(self, start: Any, stop: Any) -> None:
+        """The nest, with the outermost loop from `start` to `stop`."""
+        self.bounds = (start, stop)
+        self.running: list[Running] = []
+        inner = [item for item in self.nest.items if item.depth == self.rank]
+        sums = [w for w in self.nest.writes if w.function and w.reduced and self.rank - 1 in w.reduced]
+        if sums and len(inner) <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
+            self.copies = UNROLLED
+        self._level(0)
+
+    # -------------------------------------------------------------------------------------------------------- loops
+
+    def _level(self, level: int) -> None:
+        """What is computed outside of the loop `level`, the loop itself, and what is done after it."""
+        self._compute([item for item in self.nest.items if item.depth == level], lanes=1, mask=None)
+        begun = [self._begin(write, level) for write in self.nest.writes if self._starts_at(write) == level]
+        self.running.extend(begun)
+        if level == self.rank:
+            if not self.rank:
+                self._write_all(lanes=1, mask=None, copy=0)
+        else:
+            start, stop = self.bounds if level == 0 else (whole(0), whole(self.nest.extents[level]))
+            if level == self.rank - 1:
+                self._innermost(start, stop)
+            else:
+                with counted(self.builder, start, stop) as index:
+                    self.indices.append(index)
+                    self._level(level + 1)
+                    self._write_outer(level + 1)
+                    self.indices.pop()
+        for running in begun:
+            self._finish(running)
+            self.running.remove(running)
+
+    def _write_outer(self, depth: int) -> None:
+        """Plain stores that do not depend on inner loops belong to the innermost one all the same: nothing to do."""
+
+    def _innermost(self, start: Any, stop: Any) -> None:
+        builder = self.builder
+        length = self.nest.extents[-1]
+        if self.running and length > 2 * BLOCK:
+            with counted(builder, start, stop, BLOCK) as first:
+                last = builder.add(first, whole(BLOCK))
+                last = builder.select(builder.icmp_signed("<", last, stop), last, stop)
+                self._vectors(first, last)
+                for running in self.running:
+                    self._fold(running)
+        else:
+            self._vectors(start, stop)
+
+    def _vectors(self, start: Any, stop: Any) -> None:
+        builder, lanes = self.builder, self.lanes
+        step = lanes * self.copies
+        known = isinstance(start, ir.Constant) and isinstance(stop, ir.Constant)
+        rest = start
+        for size, copies in ((step, self.copies), (lanes, 1)) if self.copies > 1 else ((step, 1),):
+            length = builder.sub(stop, rest)
+            count = builder.and_(length, whole(-size)) if size & (size - 1) == 0 else length
+            end = builder.add(rest, count)
+            if not known or stop.constant - start.constant >= size:
+                with counted(builder, rest, end, size) as index:
+                    for copy in range(copies):
+                        self._body(builder.add(index, whole(copy * lanes)) if copy else index, lanes, None, copy)
+            rest = end
+        if lanes == 1 or (known and (stop.constant - start.constant) % lanes == 0):
+            return
+        with when(builder, builder.icmp_signed("<", rest, stop)):
+            left = splat(builder, builder.sub(stop, rest), lanes)
+            counting = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
+            self._body(rest, lanes, builder.icmp_signed("<", counting, left), 0)
+
+    def _body(self, index: Any, lanes: int, mask: Any, copy: int) -> None:
+        self.indices.append(index)
+        self._compute([item for item in self.nest.items if item.depth == self.rank], lanes, mask)
+        self._write_all(lanes, mask, copy)
+        self.indices.pop()
+
+    # -------------------------------------------------------------------------------------------------------- items
+
+    def _compute(self, items: list[Item], lanes: int, mask: Any) -> None:
+        for item in items:
+            self.numbers[item] = self._number(item, lanes, mask)
+
+    def _number(self, item: Item, lanes: int, mask: Any) -> Any:
+        value = item.value
+        if item.address is not None:
+            return self._load(item.address, value.dtype, lanes, mask)
+        if item.iota is not None:
+            axis, step, start = item.iota
+            if axis < 0:
+                return literal(start, value.dtype, lanes)
+            index = self._lane_indices(axis, lanes)
+            scaled = self.builder.mul(index, literal(step, value.dtype, _lanes_of(index))) if step != 1 else index
+            return self.builder.add(scaled, literal(start, value.dtype, _lanes_of(index))) if start else scaled
+        if isinstance(value, Constant):
+            return literal(value.array.reshape(())[()], value.dtype, lanes)
+        assert isinstance(value, Map)
+        operands = [self._operand(operand, lanes) for operand in item.operands]
+        return arithmetic.emit(
+            self.builder, value.function, value.dtype, tuple(o.value.dtype for o in item.operands), *operands
+        )
+
+    def _operand(self, item: Item, lanes: int) -> Any:
+        number = self.numbers[item]
+        return splat(self.builder, number, lanes) if _lanes_of(number) < lanes else number
+
+    def _lane_indices(self, axis: int, lanes: int) -> Any:
+        """The index along an axis, in every lane."""
+        index = self.indices[axis]
+        if axis < self.rank - 1 or lanes == 1:
+            return index
+        counting = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
+        return self.builder.add(splat(self.builder, index, lanes), counting)
+
+    # ----------------------------------------------------------------------------------------------------- addresses
+
+    def _entry(self, address: Address, lanes: int) -> tuple[Any, Any, int]:
+        """Pointer to the base, index of the first entry or of every lane's, and the step from lane to lane."""
+        builder = self.builder
+        index: Any = whole(address.offset)
+        inner = address.strides[-1] if self.rank and len(self.indices) == self.rank else 0
+        for axis, stride in enumerate(address.strides[: len(self.indices)]):
+            if stride:
+                part = self.indices[axis] if stride == 1 else builder.mul(self.indices[axis], whole(stride))
+                index = builder.add(index, part)
+        varying = None
+        for item, stride in address.dynamic:
+            number = self.numbers[item]
+            if _lanes_of(number) > 1:
+                scaled = builder.mul(number, splat(builder, whole(stride), lanes))
+                varying = scaled if varying is None else builder.add(varying, scaled)
+            else:
+                index = builder.add(index, builder.mul(number, whole(stride)))
+        if varying is not None:
+            index = builder.add(splat(builder, index, lanes), varying)
+            if inner:
+                counting = [lane * inner for lane in range(lanes)]
+                index = builder.add(index, ir.Constant(ir.VectorType(I64, lanes), counting))
+        return self._base(address.base), index, inner
+
+    def _base(self, value: Value) -> Any:
+        return self.private.get(value) or self.pointer(value)
+
+    def _load(self, address: Address, dtype: np.dtype[Any], lanes: int, mask: Any) -> Any:
+        builder = self.builder
+        base, index, inner = self._entry(address, lanes)
+        element = memory_type(dtype)
+        if _lanes_of(index) > 1:
+            number = self._gather(base, index, element, lanes, mask)
+        elif inner == 0 or lanes == 1:
+            place = builder.gep(base, [index], source_etype=element)
+            number = builder.load(place, typ=element, align=dtype.itemsize)
+        elif inner == 1:
+            place = builder.gep(base, [index], source_etype=element)
+            vector = widened(element, lanes)
+            if mask is None:
+                number = builder.load(place, typ=vector, align=dtype.itemsize)
+            else:
+                number = self._masked("load", vector, dtype.itemsize, place, mask)
+        elif inner == -1 and mask is None:
+            last = builder.sub(index, whole(lanes - 1))
+            place = builder.gep(base, [last], source_etype=element)
+            vector = widened(element, lanes)
+            forward = builder.load(place, typ=vector, align=dtype.itemsize)
+            turned = ir.Constant(ir.VectorType(I32, lanes), list(reversed(range(lanes))))
+            number = builder.shuffle_vector(forward, ir.Constant(vector, ir.Undefined), turned)
+        else:
+            steps = ir.Constant(ir.VectorType(I64, lanes), [lane * inner for lane in range(lanes)])
+            number = self._gather(base, builder.add(splat(builder, index, lanes), steps), element, lanes, mask)
+        if dtype.kind == "b":
+            number = builder.icmp_unsigned("!=", number, ir.Constant(number.type, None))
+        return number
+
+    def _gather(self, base: Any, index: Any, element: Any, lanes: int, mask: Any) -> Any:
+        builder = self.builder
+        pointers = ir.VectorType(POINTER, lanes)
+        places = _vector_gep(builder, base, index, element, pointers)
+        vector = ir.VectorType(element, lanes)
+        bits = ir.VectorType(I1, lanes)
+        mask = mask if mask is not None else ir.Constant(bits, [ir.Constant(I1, 1)] * lanes)
+        name = f"llvm.masked.gather.v{lanes}{_suffix(element)}.v{lanes}p0"
+        function = _declared(builder.module, name, ir.FunctionType(vector, [pointers, I32, bits, vector]))
+        return builder.call(function, [places, ir.Constant(I32, _bytes(element)), mask, ir.Constant(vector, None)])
+
+    def _masked(self, action: str, vector: Any, align: int, place: Any, mask: Any, value: Any = None) -> Any:
+        builder = self.builder
+        bits = ir.VectorType(I1, vector.count)
+        name = f"llvm.masked.{action}.v{vector.count}{_suffix(vector.element)}.p0"
+        if action == "load":
+            function = _declared(builder.module, name, ir.FunctionType(vector, [POINTER, I32, bits, vector]))
+            return builder.call(function, [place, ir.Constant(I32, align), mask, ir.Constant(vector, None)])
+        function = _declared(builder.module, name, ir.FunctionType(ir.VoidType(), [vector, POINTER, I32, bits]))
+        return builder.call(function, [value, place, ir.Constant(I32, align), mask])
+
+    def _store(self, address: Address, number: Any, dtype: np.dtype[Any], lanes: int, mask: Any) -> None:
+        builder = self.builder
+        if dtype.kind == "b":
+            number = builder.zext(number, widened(I8, _lanes_of(number)))
+        base, index, inner = self._entry(address, lanes)
+        element = memory_type(dtype)
+        if lanes == 1:
+            builder.store(number, builder.gep(base, [index], source_etype=element), align=dtype.itemsize)
+            return
+        number = splat(builder, number, lanes) if _lanes_of(number) < lanes else number
+        if inner == 1 and _lanes_of(index) == 1:
+            place = builder.gep(base, [index], source_etype=element)
+            if mask is None:
+                builder.store(number, place, align=dtype.itemsize)
+            else:
+                self._masked("store", number.type, dtype.itemsize, place, mask, number)
+            return
+        if _lanes_of(index) == 1:
+            steps = ir.Constant(ir.VectorType(I64, lanes), [lane * inner for lane in range(lanes)])
+            index = builder.add(splat(builder, index, lanes), steps)
+        pointers = ir.VectorType(POINTER, lanes)
+        places = _vector_gep(builder, base, index, element, pointers)
+        bits = ir.VectorType(I1, lanes)
+        mask = mask if mask is not None else ir.Constant(bits, [ir.Constant(I1, 1)] * lanes)
+        name = f"llvm.masked.scatter.v{lanes}{_suffix(element)}.v{lanes}p0"
+        function = _declared(builder.module, name, ir.FunctionType(ir.VoidType(), [number.type, pointers, I32, bits]))
+        builder.call(function, [number, places, ir.Constant(I32, dtype.itemsize), mask])
+
+    # -------------------------------------------------------------------------------------------------------- writes
+
+    def _starts_at(self, write: Write) -> int:
+        """The level outside of which a reduction's registers begin; -1 for what needs none."""
+        if not write.function or not write.reduced:
+            return -1
+        level = self.rank
+        while level and level - 1 in write.reduced:
+            level -= 1
+        return level if level < self.rank else -1
+
+    def folds_into_memory(self, write: Write) -> bool:
+        """Whether entries of the result are read and written again and again, so that they must be neutral at first."""
+        if not write.function or not write.reduced:
+            return False
+        level = self._starts_at(write)
+        return level != 0 and (level < 0 or any(axis < level for axis in write.reduced))
+
+    def fill(self, write: Write) -> None:
+        """Neutral entries for a reduction that is folded into memory."""
+        size, dtype = write.root.size, write.root.dtype
+        base, element = self._base(write.root), memory_type(dtype)
+        neutral = neutral_of(write.function, dtype)
+        if dtype.kind == "b":
+            neutral = ir.Constant(I8, neutral.constant)
+        with counted(self.builder, whole(0), whole(size)) as index:
+            self.builder.store(neutral, self.builder.gep(base, [index], source_etype=element), align=dtype.itemsize)
+
+    def _begin(self, write: Write, level: int) -> Running:
+        dtype, function = write.root.dtype, str(write.function)
+        neutral = neutral_of(function, dtype)
+        vectors = []
+        for _ in range(self.copies):
+            register = self._register(widened(scalar_type(dtype), self.lanes))
+            self.builder.store(splat(self.builder, neutral, self.lanes), register)
+            vectors.append(register)
+        exact = function == "sum" and dtype.kind == "f"
+        kind = ir.DoubleType() if exact else scalar_type(dtype)
+        total = self._register(kind)
+        self.builder.store(ir.Constant(kind, 0.0) if exact else neutral, total)
+        lost = None
+        if exact:
+            lost = self._register(kind)
+            self.builder.store(ir.Constant(kind, 0.0), lost)
+        return Running(write, level, vectors, total, lost)
+
+    def _register(self, kind: Any) -> Any:
+        """A variable of the function; LLVM keeps it in a register."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(kind)
+
+    def _write_all(self, lanes: int, mask: Any, copy: int) -> None:
+        for write in self.nest.writes:
+            running = next((r for r in self.running if r.write is write), None)
+            number = self._operand(write.item, lanes)
+            dtype = write.root.dtype
+            if running is not None:
+                if mask is not None:
+                    neutral = splat(self.builder, neutral_of(str(write.function), dtype), lanes)
+                    number = self.builder.select(mask, number, neutral)
+                register = running.vectors[copy]
+                old = self.builder.load(register, typ=number.type)
+                self.builder.store(combined(self.builder, str(write.function), dtype, old, number), register)
+            elif write.function and (write.reduced or self.nest.sequential):
+                old = self._load(write.address, dtype, lanes, mask)
+                old = splat(self.builder, old, lanes) if _lanes_of(old) < lanes else old
+                number = combined(self.builder, write.function, dtype, old, number)
+                self._store(write.address, number, dtype, lanes, mask)
+            else:
+                self._store(write.address, number, dtype, lanes, mask)
+
+    def _fold(self, running: Running) -> None:
+        """Fold the vectors of a reduction into its total and begin them afresh."""
+        builder, write = self.builder, running.write
+        function, dtype = str(write.function), write.root.dtype
+        vector = widened(scalar_type(dtype), self.lanes)
+        neutral = splat(builder, neutral_of(function, dtype), self.lanes)
+        loaded = [builder.load(register, typ=vector) for register in running.vectors]
+        for register in running.vectors:
+            builder.store(neutral, register)
+        while len(loaded) > 1:
+            loaded = [combined(builder, function, dtype, a, b) for a, b in zip(loaded[::2], loaded[1::2], strict=True)]
+        number = horizontal(builder, function, dtype, loaded[0], self.lanes)
+        total = builder.load(running.total, typ=running.total.allocated_type)
+        if running.lost is None:
+            builder.store(combined(builder, function, dtype, total, number), running.total)
+            return
+        number = builder.fpext(number, ir.DoubleType()) if dtype.itemsize == 4 else number
+        # Knuth's two-sum: what rounding takes from the total is collected on the side.
+        new = builder.fadd(total, number)
+        part = builder.fsub(new, total)
+        error = builder.fadd(builder.fsub(total, builder.fsub(new, part)), builder.fsub(number, part))
+        lost = builder.load(running.lost, typ=ir.DoubleType())
+        builder.store(builder.fadd(lost, error), running.lost)
+        builder.store(new, running.total)
+
+    def _finish(self, running: Running) -> None:
+        self._fold(running)
+        builder, write = self.builder, running.write
+        dtype = write.root.dtype
+        number = builder.load(running.total, typ=running.total.allocated_type)
+        if running.lost is not None:
+            lost = builder.load(running.lost, typ=ir.DoubleType())
+            # Where the total is infinite or NaN, so is what rounding took from it: then the total stands as it is.
+            finite = builder.fcmp_ordered("==", builder.fsub(lost, lost), ir.Constant(ir.DoubleType(), 0.0))
+            number = builder.select(finite, builder.fadd(number, lost), number)
+            number = builder.fptrunc(number, ir.FloatType()) if dtype.itemsize == 4 else number
+        if any(axis < running.level for axis in write.reduced):
+            old = self._load(write.address, dtype, 1, None)
+            number = combined(builder, str(write.function), dtype, old, number)
+        self._store(write.address, number, dtype, 1, None)
+
+
+def neutral_of(function: str, dtype: np.dtype[Any]) -> ir.Constant:
+    """What a reduction of nothing is."""
+    if function in _NEUTRAL:
+        return literal(_NEUTRAL[function], dtype)
+    if dtype.kind == "f":
+        return literal(-np.inf if function == "max" else np.inf, dtype)
+    if dtype.kind == "b":
+        return literal(function == "min", dtype)
+    limits = np.iinfo(dtype)
+    return literal(limits.min if function == "max" else limits.max, dtype)
+
+
+def combined(builder: ir.IRBuilder, function: str, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
+    """Two parts of a reduction as one."""
+    names = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+    name = names[function]
+    if dtype.kind == "b":
+        name = {"maximum": "logical_or", "minimum": "logical_and"}.get(name, name)
+    if dtype.kind == "f" and function in ("max", "min"):
+        # NaN wins, whichever side it is on.
+        first = builder.fcmp_ordered(">=" if function == "max" else "<=", x, y)
+        nan = builder.fcmp_unordered("uno", x, x)
+        return builder.select(builder.or_(first, nan), x, y)
+    return arithmetic.emit(builder, name, dtype, (dtype, dtype), x, y)
+
+
+def horizontal(builder: ir.IRBuilder, function: str, dtype: np.dtype[Any], vector: Any, lanes: int) -> Any:
+    """All lanes of a vector as one number, in a fixed order."""
+    while lanes > 1:
+        half = lanes // 2
+        nothing = ir.Constant(vector.type, ir.Undefined)
+        low = ir.Constant(ir.VectorType(I32, half), list(range(half)))
+        high = ir.Constant(ir.VectorType(I32, half), list(range(half, lanes)))
+        one, two = builder.shuffle_vector(vector, nothing, low), builder.shuffle_vector(vector, nothing, high)
+        if half == 1:
+            zero = ir.Constant(I32, 0)
+            one, two = builder.extract_element(one, zero), builder.extract_element(two, zero)
+        vector = combined(builder, function, dtype, one, two)
+        lanes = half
+    return vector
+
+
+def _lanes_of(number: Any) -> int:
+    return number.type.count if isinstance(number.type, ir.VectorType) else 1
+
+
+def _suffix(element: Any) -> str:
+    if isinstance(element, ir.IntType):
+        return f"i{element.width}"
+    return "f32" if isinstance(element, ir.FloatType) else "f64"
+
+
+def _bytes(element: Any) -> int:
+    if isinstance(element, ir.IntType):
+        return int(element.width) // 8
+    return 4 if isinstance(element, ir.FloatType) else 8
+
+
+def _declared(module: ir.Module, name: str, kind: ir.FunctionType) -> Any:
+    return module.globals.get(name) or ir.Function(module, kind, name)
+
+
+def _vector_gep(builder: ir.IRBuilder, base: Any, index: Any, element: Any, pointers: Any) -> Any:
+    """Pointers to the entries at a vector of indices."""
+    place = builder.gep(base, [index], source_etype=element)
+    place.type = pointers  # llvmlite takes the base's type; LLVM gives a vector for a vector index
+    return place
+
+
+__all__ = ["NestEmitter", "counted", "prod", "strides_of", "when", "whole"]

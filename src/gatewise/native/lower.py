@@ -1,0 +1,759 @@
+"""From a script of gates to a program of few kinds of values: each gate's own forward is run on handles to values.
+
+`Lowering` is one more array library. Its functions write values down with a `Builder`; so a gate whose forward uses
+only these functions has a native form without another line. A gate that asks for anything else is left to Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gatewise.errors import CodeError
+from gatewise.gate import broadcast_shapes, normalize_axes, normalize_axis
+from gatewise.graph import PYTHON_NUMBERS, dtype_name
+from gatewise.native.values import AxisMap, Builder, Call, Constant, Input, Program, Value, number_of, result_dtype
+from gatewise.symbolic import Script, Symbol
+
+#: Element-wise functions of the standard with a native form, by NumPy's names.
+ELEMENTWISE = frozenset(
+    [
+        *("add", "subtract", "multiply", "divide", "pow", "remainder", "floor_divide", "negative", "positive", "abs"),
+        *("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "square", "reciprocal", "cbrt", "logaddexp"),
+        *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
+        *("maximum", "minimum", "sign", "floor", "ceil", "round", "trunc", "copysign", "hypot"),
+        *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isfinite", "isnan", "isinf", "signbit"),
+        *("logical_and", "logical_or", "logical_xor", "logical_not"),
+        *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"),
+    ]
+)
+
+_SAME_ON_BOOLEANS = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor"}
+
+
+class NotNative(AttributeError):
+    """A gate asks for something that has no native form."""
+
+
+class Handle:
+    """A value as a gate's forward handles it: with operators, and knowing whether it is a Python number."""
+
+    __slots__ = ("library", "value", "weak")
+    __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, library: Lowering, value: Value, weak: bool = False) -> None:
+        self.library, self.value, self.weak = library, value, weak
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.value.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Kind of its numbers."""
+        return self.value.dtype
+
+    @property
+    def device(self) -> str:
+        """Native code runs on the processor."""
+        return "cpu"
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return self.library
+
+    def __getitem__(self, key: Any) -> Handle:
+        return self.library.getitem(self, key if isinstance(key, tuple) else (key,))
+
+    def __bool__(self) -> bool:
+        raise NotNative("it looks at a value to decide what to do")
+
+    def __matmul__(self, other: Any) -> Handle:
+        return self.library.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Handle:
+        return self.library.matmul(other, self)
+
+    def __neg__(self) -> Handle:
+        return self.library.elementwise("negative", self)
+
+    def __pos__(self) -> Handle:
+        return self
+
+    def __abs__(self) -> Handle:
+        return self.library.elementwise("abs", self)
+
+    def __invert__(self) -> Handle:
+        return self.library.elementwise("bitwise_invert", self)
+
+
+def _operator(function: str, reflected: bool) -> Callable[[Handle, Any], Handle]:
+    def method(self: Handle, other: Any) -> Handle:
+        return self.library.elementwise(function, *((other, self) if reflected else (self, other)))
+
+    return method
+
+
+for _function, _names in {
+    "add": "add radd",
+    "subtract": "sub rsub",
+    "multiply": "mul rmul",
+    "divide": "truediv rtruediv",
+    "floor_divide": "floordiv rfloordiv",
+    "remainder": "mod rmod",
+    "pow": "pow rpow",
+    "bitwise_and": "and rand",
+    "bitwise_or": "or ror",
+    "bitwise_xor": "xor rxor",
+    "equal": "eq",
+    "not_equal": "ne",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+}.items():
+    for _index, _name in enumerate(_names.split()):
+        setattr(Handle, f"__{_name}__", _operator(_function, reflected=bool(_index)))
+
+
+class Record(Handle):
+    """The several results of a loop or a branch, by where they would stand in its record."""
+
+    __slots__ = ("results", "total")
+
+    def __init__(self, library: Lowering, results: dict[int, Handle], total: int, dtype: Any) -> None:
+        super().__init__(library, library.builder.constant(np.zeros((), dtype)))
+        self.results, self.total = results, total
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As one row."""
+        return (self.total,)
+
+
+class Lowering:
+    """The array library whose functions write values down."""
+
+    __name__ = "native"
+
+    float32, float64, int64, int32, int16, int8 = "float32", "float64", "int64", "int32", "int16", "int8"
+    uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
+    inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.assumptions: list[Value] = []
+
+    # ------------------------------------------------------------------------------------------------ making handles
+
+    def handle(self, x: Any) -> Handle:
+        """x, a handle, an array or a number, as a handle."""
+        if isinstance(x, Handle):
+            return x
+        array = np.asarray(x)
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8 or array.dtype == np.float16:
+            raise NotNative(f"dtype {array.dtype}")
+        return Handle(self, self.builder.constant(array), weak=type(x) in PYTHON_NUMBERS)
+
+    def made(self, value: Value) -> Handle:
+        """A handle to a new value."""
+        return Handle(self, value)
+
+    def elementwise(self, function: str, *operands: Any) -> Handle:
+        """A function of operands that broadcast and promote as NumPy's do."""
+        handles = [self.handle(x) for x in operands]
+        if any(isinstance(h, Record) for h in handles):
+            return self._of_records(function, handles)
+        kinds = tuple(h.value.dtype.type(1).item() if h.weak else h.value.dtype for h in handles)
+        common, result = result_dtype(function, kinds)
+        if result.kind == "b":
+            function = _SAME_ON_BOOLEANS.get(function, function)
+            function = "logical_not" if function == "bitwise_invert" else function
+            if function.startswith("logical"):
+                common = np.dtype(bool)
+        elif function in ("maximum", "minimum") and result.kind == "b":
+            function = "logical_or" if function == "maximum" else "logical_and"
+        if function == "positive":
+            return handles[0]
+        shape = broadcast_shapes(*(h.shape for h in handles))
+        parts = [self.builder.broadcast(self._as(h, common), shape) for h in handles]
+        value = self.builder.map(function, *parts, dtype=result)
+        return Handle(self, value, weak=all(h.weak for h in handles))
+
+    def _of_records(self, function: str, handles: list[Handle]) -> Handle:
+        """Records are added part by part."""
+        merged: dict[int, Handle] = {}
+        for handle in handles:
+            if not isinstance(handle, Record) or function != "add":
+                raise NotNative(f"{function} of a record")
+            for start, part in handle.results.items():
+                merged[start] = self.elementwise("add", merged[start], part) if start in merged else part
+        first = handles[0]
+        assert isinstance(first, Record)
+        return Record(self, merged, first.total, first.dtype)
+
+    def _as(self, handle: Handle, dtype: Any) -> Value:
+        """A handle's value in a dtype; a number is made of that dtype at once, as NumPy does."""
+        if dtype == np.bool_ and handle.dtype != np.bool_:
+            return self.builder.map(
+                "not_equal", handle.value, self._number(0, handle.dtype, handle.shape), dtype=np.dtype(bool)
+            )
+        return self.builder.cast(handle.value, dtype)
+
+    def _number(self, number: Any, dtype: Any, shape: tuple[int, ...]) -> Value:
+        return self.builder.broadcast(self.builder.constant(np.asarray(number, dtype)), shape)
+
+    # ---------------------------------------------------------------------------------------- element-wise functions
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ELEMENTWISE:
+            return lambda *operands: self.elementwise(name, *operands)
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise NotNative(f"the function {name}")
+
+    def where(self, condition: Any, x: Any, y: Any) -> Handle:
+        """x where the condition holds, else y."""
+        test, one, two = (self.handle(operand) for operand in (condition, x, y))
+        kinds = [h.value.dtype.type(1).item() if h.weak else h.value.dtype for h in (one, two)]
+        dtype = np.result_type(*kinds)
+        shape = broadcast_shapes(test.shape, one.shape, two.shape)
+        parts = [self._as(test, np.dtype(bool)), self._as(one, dtype), self._as(two, dtype)]
+        value = self.builder.map("where", *[self.builder.broadcast(part, shape) for part in parts], dtype=dtype)
+        return Handle(self, value, weak=one.weak and two.weak)
+
+    def sigmoid(self, x: Any) -> Handle:
+        """1 / (1 + exp(-x)) in one function."""
+        return self.elementwise("sigmoid", x)
+
+    def real(self, x: Any) -> Handle:
+        """x itself: complex numbers have no native form."""
+        return self.handle(x)
+
+    conj = real
+
+    def astype(self, x: Any, dtype: Any, copy: bool = True) -> Handle:
+        """x in another dtype."""
+        handle, target = self.handle(x), np.dtype(dtype_name(dtype) if not isinstance(dtype, str) else dtype)
+        if target.kind not in "biuf" or target == np.float16:
+            raise NotNative(f"dtype {target}")
+        return self.made(self._as(handle, target))
+
+    def asarray(self, x: Any, dtype: Any = None, copy: Any = None) -> Handle:
+        """x as an array."""
+        return self.handle(x) if dtype is None else self.astype(self.handle(x), dtype)
+
+    def copysign(self, x: Any, y: Any) -> Handle:
+        """|x| with y's sign."""
+        return self.elementwise("copysign", x, y)
+
+    # ---------------------------------------------------------------------------------------------------- reductions
+
+    def _reduce(self, function: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Handle:
+        handle = self.handle(x)
+        value = handle.value if dtype is None else self._as(handle, dtype)
+        axes = normalize_axes(axis, len(value.shape), function)
+        if function in ("max", "min") and not prod(value.shape[i] for i in axes):
+            raise NotNative("an empty maximum, which has no value")
+        kept = tuple(1 if i in axes else n for i, n in enumerate(value.shape))
+        reduced = self.builder.reduce(function, value, axes)
+        return self.made(self.builder.reshape(reduced, kept) if keepdims else reduced)
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Handle:
+        """Sum over axes, in the dtype that NumPy sums in."""
+        return self._reduce("sum", x, axis, keepdims, dtype or np.sum(np.ones(1, self.handle(x).dtype)).dtype)
+
+    def prod(self, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Handle:
+        """Product over axes, in the dtype that NumPy multiplies in."""
+        return self._reduce("prod", x, axis, keepdims, dtype or np.prod(np.ones(1, self.handle(x).dtype)).dtype)
+
+    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+        """Largest entry over axes; NaN wins."""
+        return self._reduce("max", x, axis, keepdims)
+
+    def min(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+        """Smallest entry over axes; NaN wins."""
+        return self._reduce("min", x, axis, keepdims)
+
+    def any(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+        """Whether an entry over axes holds."""
+        return self._reduce("any", x, axis, keepdims, np.dtype(bool))
+
+    def all(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+        """Whether all entries over axes hold."""
+        return self._reduce("all", x, axis, keepdims, np.dtype(bool))
+
+    def mean(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+        """Sum over axes, divided by the number of entries."""
+        handle = self.handle(x)
+        axes = normalize_axes(axis, handle.ndim, "mean")
+        total = self.sum(handle, axes, keepdims, handle.dtype if handle.dtype.kind == "f" else np.dtype(float))
+        return self.elementwise("divide", total, total.dtype.type(prod(handle.shape[i] for i in axes)))
+
+    # ------------------------------------------------------------------------------------------------------ movement
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Handle:
+        """The entries of x in another shape; one length may be -1."""
+        handle = self.handle(x)
+        if -1 in shape:
+            rest = prod(n for n in shape if n != -1)
+            shape = tuple(prod(handle.shape) // rest if n == -1 else n for n in shape)
+        return self.made(self.builder.reshape(handle.value, tuple(shape)))
+
+    def broadcast_to(self, x: Any, shape: tuple[int, ...]) -> Handle:
+        """x repeated to a shape."""
+        return self.made(self.builder.broadcast(self.handle(x).value, tuple(shape)))
+
+    def permute_dims(self, x: Any, axes: tuple[int, ...]) -> Handle:
+        """Axes in another order."""
+        value = self.handle(x).value
+        shape = tuple(value.shape[axis] for axis in axes)
+        return self.made(self.builder.view(value, shape, [(axes.index(i), 1, 0) for i in range(len(axes))]))
+
+    def expand_dims(self, x: Any, axis: int) -> Handle:
+        """x with a new axis of length 1."""
+        value = self.handle(x).value
+        place = normalize_axis(axis, len(value.shape) + 1, "expand_dims")
+        return self.reshape(x, (*value.shape[:place], 1, *value.shape[place:]))
+
+    def squeeze(self, x: Any, axis: Any) -> Handle:
+        """x without axes of length 1."""
+        shape = self.handle(x).shape
+        axes = normalize_axes(axis, len(shape), "squeeze")
+        return self.reshape(x, tuple(n for i, n in enumerate(shape) if i not in axes))
+
+    def flip(self, x: Any, axis: Any = None) -> Handle:
+        """x reversed along axes."""
+        value = self.handle(x).value
+        axes = normalize_axes(axis, len(value.shape), "flip")
+        maps = [(i, -1, n - 1) if i in axes and n else (i, 1, 0) for i, n in enumerate(value.shape)]
+        return self.made(self.builder.view(value, value.shape, maps))
+
+    def roll(self, x: Any, shift: Any, axis: Any = None) -> Handle:
+        """x turned along axes."""
+        if axis is None:
+            raise NotNative("roll of a flattened array")
+        handle = self.handle(x)
+        shifts, axes = (shift, axis) if isinstance(shift, tuple) else ((shift,), (axis,))
+        for step, place in zip(shifts, axes, strict=True):
+            n = handle.shape[place]
+            if n and step % n:
+                lead = (slice(None),) * (place % handle.ndim)
+                cut = n - step % n
+                handle = self.concat([handle[(*lead, slice(cut, None))], handle[(*lead, slice(None, cut))]], place)
+        return handle
+
+    def concat(self, arrays: Sequence[Any], axis: int = 0) -> Handle:
+        """Arrays joined along an axis."""
+        handles = [self.handle(array) for array in arrays]
+        dtype = np.result_type(*[h.dtype for h in handles])
+        place = axis % handles[0].ndim
+        shape = list(handles[0].shape)
+        shape[place] = sum(h.shape[place] for h in handles)
+        pieces, start = [], 0
+        for handle in handles:
+            maps = [(i, 1, start if i == place else 0) for i in range(len(shape))]
+            if handle.value.size:
+                pieces.append((self._as(handle, dtype), tuple(maps)))
+            start += handle.shape[place]
+        return self._assembled(tuple(shape), dtype, pieces)
+
+    def stack(self, arrays: Sequence[Any], axis: int = 0) -> Handle:
+        """Arrays side by side along a new axis."""
+        handles = [self.handle(array) for array in arrays]
+        place = axis % (handles[0].ndim + 1)
+        return self.concat([self.expand_dims(handle, place) for handle in handles], place)
+
+    def _assembled(self, shape: tuple[int, ...], dtype: Any, pieces: list[Any]) -> Handle:
+        base = self._number(0, dtype, shape)
+        return self.made(self.builder.assemble(base, pieces) if pieces else base)
+
+    def full(self, shape: Any, fill: Any, dtype: Any = None, device: Any = None) -> Handle:
+        """One number everywhere."""
+        lengths = shape if isinstance(shape, tuple) else (shape,)
+        handle = self.handle(fill)
+        return self.made(self.builder.broadcast(handle.value if dtype is None else self._as(handle, np.dtype(dtype)), lengths))
+
+    def zeros(self, shape: Any, dtype: Any = None, device: Any = None) -> Handle:
+        """Zeros."""
+        return self.full(shape, 0, np.dtype(dtype or float))
+
+    def ones(self, shape: Any, dtype: Any = None, device: Any = None) -> Handle:
+        """Ones."""
+        return self.full(shape, 1, np.dtype(dtype or float))
+
+    def zeros_like(self, x: Any, dtype: Any = None) -> Handle:
+        """Zeros of x's shape."""
+        return self.zeros(x.shape, dtype or x.dtype)
+
+    def ones_like(self, x: Any, dtype: Any = None) -> Handle:
+        """Ones of x's shape."""
+        return self.ones(x.shape, dtype or x.dtype)
+
+    # ------------------------------------------------------------------------------------------------------ indexing
+
+    def getitem(self, x: Any, key: tuple[Any, ...]) -> Handle:
+        """x[key]."""
+        value = self.handle(x).value
+        axes, shape, indices = self._places(value.shape, key)
+        if indices is None:
+            return self.made(self.builder.view(value, shape, axes))
+        return self.made(self.builder.gather(value, shape, tuple(axes), indices))
+
+    def setitem(self, x: Any, key: tuple[Any, ...], new: Any) -> Handle:
+        """x with `new` written at the key."""
+        value = self.handle(x).value
+        axes, shape, indices = self._places(value.shape, key)
+        piece = self.builder.broadcast(self._as(self.handle(new), value.dtype), shape)
+        if not piece.size:
+            return self.made(value)
+        if indices is None:
+            return self.made(self.builder.assemble(value, [(piece, tuple(axes))]))
+        return self._scattered(value, piece, axes, indices, added=False)
+
+    def scatter(self, gate: Any, g: Any, indices: tuple[Any, ...]) -> Handle:
+        """Zeros to which g is added at the key of `gate`: the gradient of getitem."""
+        piece = self.handle(g).value
+        axes, shape, arrays = self._places(gate.shape, gate.key(np, len(gate.shape), indices))
+        base = self._number(0, piece.dtype, gate.shape)
+        piece = self.builder.broadcast(piece, shape)
+        if not piece.size:
+            return self.made(base)
+        if arrays is None:
+            return self.made(self.builder.assemble(base, [(piece, tuple(axes))]))
+        return self._scattered(base, piece, axes, arrays, added=True)
+
+    def _scattered(
+        self, base: Value, piece: Value, axes: list[Any], indices: tuple[Value, ...], added: bool
+    ) -> Handle:
+        """A piece written at index arrays. Where no two of its entries meet, every entry asks whether it is written."""
+        kept = [axis_map[0] for axis_map in axes if not isinstance(axis_map, int)]
+        if len(indices) == 1 and sorted(kept) == list(range(len(piece.shape))) and all(
+            isinstance(m, int) or (abs(m[1]) == 1 and m[2] == (0 if m[1] == 1 else base.shape[i] - 1) and base.shape[i] == piece.shape[m[0]])
+            for i, m in enumerate(axes)
+        ):
+            place = next(i for i, m in enumerate(axes) if isinstance(m, int))
+            back: list[AxisMap] = [(-1, 0, 0)] * len(piece.shape)
+            for i, m in enumerate(axes):
+                if not isinstance(m, int):
+                    back[m[0]] = (i, m[1], m[2])
+            chosen, new = (self.made(self.builder.view(v, base.shape, back)) for v in (indices[0], piece))
+            here = self.made(self.builder.iota(base.shape, place))
+            old = self.made(base)
+            return self.where(here == chosen, self._plus(old, new) if added else new, old)
+        return self.made(self.builder.scatter(base, piece, tuple(axes), indices, added=added))
+
+    def _plus(self, old: Handle, new: Handle) -> Handle:
+        return new if number_of(old.value) == 0 else self.elementwise("add", old, new)
+
+    def _places(
+        self, shape: tuple[int, ...], key: tuple[Any, ...]
+    ) -> tuple[list[Any], tuple[int, ...], tuple[Value, ...] | None]:
+        """How an index reaches entries: per axis of the array a map from the result's axes or the number of an index
+        array; the result's shape; and the index arrays, as values of that shape."""
+        items: list[Any] = []
+        for item in key:
+            array = item if isinstance(item, Handle) else np.asarray(item) if isinstance(item, list | np.ndarray) else None
+            if isinstance(array, np.ndarray) and array.dtype == bool:
+                items.extend(np.nonzero(array))
+            else:
+                items.append(item if array is None else array)
+        named = sum(item is not None and item is not Ellipsis for item in items)
+        if Ellipsis not in [item if item is Ellipsis else None for item in items]:
+            items.append(Ellipsis)
+        place = next(i for i, item in enumerate(items) if item is Ellipsis)
+        items[place : place + 1] = [slice(None)] * (len(shape) - named)
+        arrays = [self.handle(item) for item in items if isinstance(item, Handle | np.ndarray)]
+        if any(a.dtype.kind == "b" for a in arrays):
+            raise NotNative("a boolean index, whose number of entries depends on values")
+        common = broadcast_shapes(*(a.shape for a in arrays)) if arrays else ()
+        spots = [i for i, item in enumerate(items) if isinstance(item, Handle | np.ndarray)]
+        together = not spots or all(
+            isinstance(item, Handle | np.ndarray | int) for item in items[spots[0] : spots[-1] + 1]
+        )
+        # NumPy: axes of index arrays that stand together take their place, else they come first.
+        lengths: list[int] = [] if together else list(common)
+        first = None if together else 0
+        axes: list[Any] = []
+        number, axis = 0, 0
+        for item in items:
+            if item is None:
+                lengths.append(1)
+                continue
+            n = shape[axis]
+            axis += 1
+            if isinstance(item, slice):
+                start, stop, step = item.indices(n)
+                count = len(range(start, stop, step))
+                axes.append((len(lengths), step, start if count else 0))
+                lengths.append(count)
+            elif isinstance(item, Handle | np.ndarray):
+                if first is None:
+                    first = len(lengths)
+                    lengths.extend(common)
+                axes.append(number)
+                number += 1
+            else:
+                axes.append((-1, 0, item + n if item < 0 else item))
+        result = tuple(lengths)
+        if not arrays:
+            return axes, result, None
+        assert first is not None
+        values: list[Value] = []
+        for place, axis_map in enumerate(axes):
+            if not isinstance(axis_map, int):
+                continue
+            handle = arrays[axis_map]
+            steady = _progression(handle.value, shape[place], common, first)
+            if steady is not None:
+                axes[place] = steady
+                continue
+            axes[place] = len(values)
+            index = self._index(handle.value, shape[place])
+            index = self.builder.broadcast(index, common)
+            values.append(self.builder.view(index, result, [(first + i, 1, 0) for i in range(len(common))]))
+        return axes, result, tuple(values) or None
+
+    def _index(self, index: Value, length: int) -> Value:
+        """An index array counted from the start and within bounds; an entry out of range spoils the assumptions."""
+        x = self.made(self.builder.cast(index, np.dtype(np.int64)))
+        outside = (x < -length) | (x >= length)
+        self.assumptions.append(self.any(outside).value)
+        wrapped = self.where(x < 0, x + length, x)
+        return self.elementwise("minimum", self.elementwise("maximum", wrapped, 0), length - 1).value
+
+    def take(self, x: Any, indices: Any, axis: int) -> Handle:
+        """Entries at integer indices along an axis."""
+        return self.getitem(x, (*(slice(None),) * (axis % x.ndim), self.handle(indices)))
+
+    # --------------------------------------------------------------------------------------------- loops and branches
+
+    def repeated(self, gate: Any, inputs: Sequence[Any]) -> Handle:
+        """A step repeated over the leading axis of arrays."""
+        body = _closed(gate.step.script)
+        parts = self._arguments(body, inputs, gate.step.carries, gate.step.scanned)
+        results = self.builder.repeat(body, parts, gate.step.carries, gate.step.scanned, gate.length, gate.reverse)
+        return self._record(results, gate.parts)
+
+    def repeated_while(self, gate: Any, inputs: Sequence[Any]) -> Handle:
+        """A step repeated while a condition holds."""
+        body, condition = _closed(gate.body.script), _closed(gate.condition.script)
+        parts = self._arguments(body, inputs, gate.body.carries, 0)
+        results = self.builder.repeat(body, parts, gate.body.carries, condition=condition)
+        return self._record(results, gate.parts)
+
+    def branched(self, gate: Any, chosen: Any, inputs: Sequence[Any]) -> Handle:
+        """One of two programs."""
+        first, second = _closed(gate.if_true.script), _closed(gate.if_false.script)
+        parts = (self._as(self.handle(chosen), np.dtype(bool)), *self._arguments(first, inputs, len(inputs), 0))
+        return self._record(self.builder.repeat(first, parts, 0, otherwise=second), gate.parts)
+
+    def _arguments(self, body: Program, inputs: Sequence[Any], carries: int, scanned: int) -> tuple[Value, ...]:
+        """Operands in the dtypes of the body's inputs."""
+        handles = [self.handle(x) for x in inputs]
+        return tuple(self._as(handle, value.dtype) for handle, value in zip(handles, body.inputs, strict=True))
+
+    def _record(self, results: list[Value], parts: Sequence[Any]) -> Handle:
+        total, dtype = (parts[0].total, parts[0].record) if parts else (0, "float64")
+        handles = [Handle(self, self.builder.cast(value, part.dtype)) for value, part in zip(results, parts, strict=True)]
+        return Record(self, {part.start: handle for part, handle in zip(parts, handles, strict=True)}, total, dtype)
+
+    def picked(self, record: Any, part: Any) -> Handle:
+        """One of the results in a record; zeros where nothing was laid."""
+        if not isinstance(record, Record):
+            raise NotNative("a record that is no loop's")
+        found = record.results.get(part.start)
+        return self.zeros(part.shape, part.dtype) if found is None else found
+
+    def laid(self, x: Any, part: Any) -> Handle:
+        """A record of zeros but for one part."""
+        return Record(self, {part.start: self.handle(x)}, part.total, part.record)
+
+    # ------------------------------------------------------------------------------------------------------ products
+
+    def matmul(self, x: Any, y: Any) -> Handle:
+        """The matrix product, stacked over leading axes."""
+        one, two = self.handle(x), self.handle(y)
+        dtype = np.result_type(one.dtype, two.dtype)
+        if dtype.kind != "f":
+            raise NotNative(f"a matrix product of {dtype}")
+        left, right = self._as(one, dtype), self._as(two, dtype)
+        rows, columns = len(left.shape) == 1, len(right.shape) == 1
+        if rows or columns:
+            return self._matrix_vector(left, right)
+        batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        left = self.builder.broadcast(left, (*batch, *left.shape[-2:]))
+        right = self.builder.broadcast(right, (*batch, *right.shape[-2:]))
+        return self.made(self._contracted(left, right))
+
+    def _matrix_vector(self, left: Value, right: Value) -> Handle:
+        """A product in which an operand has one axis: multiplied and summed."""
+        if len(left.shape) == 1 and len(right.shape) > 1:  # (k) @ (..., k, n)
+            left = self.builder.view(left, (*left.shape, 1), [(0, 1, 0)])
+            axis = len(right.shape) - 2
+        else:
+            axis = len(left.shape) - 1
+        product = self.elementwise("multiply", self.made(left), self.made(right))
+        return self._reduce("sum", product, axis, keepdims=False)
+
+    def _contracted(self, left: Value, right: Value) -> Value:
+        """A matrix product, by the cheapest kind of value that is one."""
+        if left.shape[-1] == 1:  # an outer product: nothing to sum
+            return self.elementwise("multiply", self.made(left), self.made(right)).value
+        if not left.size or not right.size:
+            return self._number(0, left.dtype, (*left.shape[:-1], right.shape[-1]))
+        if left.shape[-2] == 1 or right.shape[-1] == 1:
+            m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
+            batch = left.shape[:-2]
+            last = len(batch)
+            spread = tuple(range(last))
+            if n == 1:
+                other = self.builder.view(right, (*batch, m, k), [*[(i, 1, 0) for i in spread], (last + 1, 1, 0), (-1, 0, 0)])
+                total = self._reduce("sum", self.elementwise("multiply", self.made(left), self.made(other)), -1, False)
+                return self.builder.reshape(total.value, (*batch, m, 1))
+            wide = self.builder.view(left, (*batch, k, n), [*[(i, 1, 0) for i in spread], (-1, 0, 0), (last, 1, 0)])
+            total = self._reduce("sum", self.elementwise("multiply", self.made(wide), self.made(right)), last, False)
+            return self.builder.reshape(total.value, (*batch, 1, n))
+        return self.builder.product(left, right)
+
+    def einsum(self, formula: str, *operands: Any) -> Handle:
+        """A contraction of one or two operands; more are contracted from the left."""
+        left, _, output = formula.replace(" ", "").partition("->")
+        terms = left.split(",")
+        handles = [self.handle(operand) for operand in operands]
+        while len(terms) > 2:
+            rest = set("".join(terms[2:])) | set(output)
+            kept = "".join(letter for letter in dict.fromkeys(terms[0] + terms[1]) if letter in rest)
+            handles = [self.einsum(f"{terms[0]},{terms[1]}->{kept}", *handles[:2]), *handles[2:]]
+            terms = [kept, *terms[2:]]
+        return self._pair(terms, output, handles)
+
+    def _pair(self, terms: list[str], output: str, handles: list[Handle]) -> Handle:
+        sizes = {letter: n for term, h in zip(terms, handles, strict=True) for letter, n in zip(term, h.shape, strict=True)}
+        dtype = np.result_type(*[h.dtype for h in handles])
+        values = []
+        for index, (term, handle) in enumerate(zip(terms, handles, strict=True)):
+            distinct = "".join(dict.fromkeys(term))  # a letter twice in one operand is its diagonal
+            value = self.builder.view(
+                self._as(handle, dtype), tuple(sizes[c] for c in distinct), [(distinct.index(c), 1, 0) for c in term]
+            )
+            others = set(output) | set("".join(terms[:index] + terms[index + 1 :]))
+            alone = tuple(i for i, c in enumerate(distinct) if c not in others)
+            values.append((self.builder.reduce("sum", value, alone), "".join(c for c in distinct if c in others)))
+        if len(values) == 1:
+            value, term = values[0]
+            return self.permute_dims(self.made(value), tuple(term.index(c) for c in output))
+        (one, first), (two, second) = values
+        shared = [c for c in first if c in second]
+        batch = [c for c in shared if c in output]
+        summed = [c for c in shared if c not in output]
+        rows, columns = [c for c in first if c not in second], [c for c in second if c not in first]
+
+        def arranged(value: Value, term: str, order: list[str], groups: list[list[str]]) -> Value:
+            moved = self.permute_dims(self.made(value), tuple(term.index(c) for c in order)).value
+            lengths = tuple(prod(sizes[c] for c in group) for group in groups)
+            return self.builder.reshape(moved, (*(sizes[c] for c in batch), *lengths))
+
+        if not summed:
+            order = batch + rows + columns
+            spread = [
+                self.builder.view(v, tuple(sizes[c] for c in order), [(order.index(c), 1, 0) for c in term])
+                for v, term in values
+            ]
+            product = self.elementwise("multiply", *[self.made(v) for v in spread])
+        else:
+            left = arranged(one, first, batch + rows + summed, [rows, summed])
+            right = arranged(two, second, batch + summed + columns, [summed, columns])
+            flat = self._contracted(left, right)
+            order = batch + rows + columns
+            product = self.made(self.builder.reshape(flat, tuple(sizes[c] for c in order)))
+        return self.permute_dims(product, tuple(order.index(c) for c in output))
+
+
+def _progression(index: Value, length: int, common: tuple[int, ...], first: int) -> AxisMap | None:
+    """An index array that is known and counts evenly along one axis, such as np.arange(n), as an axis map."""
+    if not isinstance(index, Constant):
+        return None
+    array = index.array
+    if not array.size or array.min() < -length or array.max() >= length:
+        return None
+    array = np.where(array < 0, array + length, array)
+    long = [i for i, n in enumerate(array.shape) if n > 1]
+    start = int(array.reshape(-1)[0])
+    if not long:
+        return (-1, 0, start)
+    if len(long) > 1:
+        return None
+    steps = np.diff(array.reshape(-1))
+    if (steps != steps[0]).any():
+        return None
+    return (first + len(common) - array.ndim + long[0], int(steps[0]), start)
+
+
+def _closed(script: Script) -> Program:
+    """The program of a loop's step, which captures nothing and is wholly native."""
+    if script.captured:
+        raise NotNative("a step that reads what is not among its arguments")
+    program = lowered(script)
+    for value in program.values():
+        if isinstance(value, Call):
+            raise NotNative(f"a step with a gate that has no native form, {value.details()}")
+    return program
+
+
+def lowered(script: Script) -> Program:
+    """The program that computes what `script` says."""
+    builder = Builder()
+    library = Lowering(builder)
+    handles: dict[Symbol, Handle] = {}
+    inputs = []
+    for position, symbol in enumerate((*script.inputs, *script.captured)):
+        value = builder.input(position, symbol.shape, symbol.dtype)
+        inputs.append(value)
+        handles[symbol] = Handle(library, value, symbol.weak)
+    for symbol in script.symbols:
+        operands = [handles[o] if isinstance(o, Symbol) else o for o in symbol.operands]
+        handles[symbol] = _lower(library, symbol, operands)
+    outputs = tuple(
+        handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs
+    )
+    assumptions = [*(handles[a].value for a in script.assumptions), *library.assumptions]
+    return Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)))
+
+
+def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:
+    """A gate's value through its own forward, or through Python where that has no native form."""
+    try:
+        for dtype in (symbol.dtype, *(o.dtype for o in operands if isinstance(o, Handle))):
+            if not _is_native(dtype):
+                raise NotNative(f"dtype {dtype}")
+        operands = [library.handle(o) if isinstance(o, np.ndarray | np.generic) else o for o in operands]
+        made = library.handle(symbol.gate.forward(library, *operands))
+        if made.shape != symbol.shape:
+            raise NotNative(f"a result of shape {made.shape} in place of {symbol.shape}")
+        if isinstance(made, Record):
+            return made
+        value = made.value if made.dtype == symbol.dtype else library._as(made, symbol.dtype)
+        return Handle(library, value, symbol.weak)
+    except (NotNative, CodeError, AttributeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
+        arguments = tuple(None if isinstance(o, Handle) else (o,) for o in operands)
+        parts = tuple(o.value for o in operands if isinstance(o, Handle))
+        value = library.builder.call(symbol.gate, arguments, parts, symbol.shape, symbol.dtype)
+        value.reason = str(error)  # type: ignore[attr-defined]
+        return Handle(library, value)
+
+
+def _is_native(dtype: Any) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype != np.float16
+
+
+__all__ = ["Handle", "Lowering", "NotNative", "lowered", "number_of", "AxisMap", "Input"]

@@ -1,0 +1,633 @@
+"""The language of the compiler: a handful of array values from which native loops are made.
+
+A program is a graph of values, each with shape and dtype, each made once: `Builder` returns the value it has already made
+from the same parts, so common subexpressions are found as they are written. `View` is an affine index map and moves
+nothing; `Reshape` reads a contiguous array in another shape. `check` says what holds for every value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+#: How one axis of a source is reached from the axes of a view: (view axis or -1, stride, offset).
+AxisMap = tuple[int, int, int]
+
+
+class Value:
+    """An array that the program computes or is given."""
+
+    __slots__ = ("dtype", "number", "shape")
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    number: int
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """The values it is computed from."""
+        return ()
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return prod(self.shape)
+
+    def details(self) -> str:
+        """Its parts, for printing."""
+        return ""
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"%{operand.number}" for operand in self.operands)
+        shape = ", ".join(map(str, self.shape))
+        return f"%{self.number} = {type(self).__name__.lower()} {self.details()}({numbers}): {self.dtype}[{shape}]"
+
+
+class Input(Value):
+    """An argument of the program."""
+
+    __slots__ = ("position",)
+    position: int
+
+    def details(self) -> str:
+        return str(self.position)
+
+
+class Constant(Value):
+    """An array known when the program is made."""
+
+    __slots__ = ("array",)
+    array: Any
+
+    def details(self) -> str:
+        return f"{self.array!r:.30}" if self.size == 1 else ""
+
+
+class Map(Value):
+    """A scalar function applied entry by entry to operands of the same shape."""
+
+    __slots__ = ("function", "parts")
+    function: str
+    parts: tuple[Value, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return self.parts
+
+    def details(self) -> str:
+        return self.function
+
+
+class View(Value):
+    """Entries of a source at an affine function of the index."""
+
+    __slots__ = ("axes", "source")
+    source: Value
+    axes: tuple[AxisMap, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+    def details(self) -> str:
+        return "[" + ", ".join(f"i{axis}*{step}+{start}" if axis >= 0 else f"{start}" for axis, step, start in self.axes) + "]"
+
+
+class Reshape(Value):
+    """The entries of a source, in order, in another shape."""
+
+    __slots__ = ("source",)
+    source: Value
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+
+class Iota(Value):
+    """The index along one axis, as int64."""
+
+    __slots__ = ("axis",)
+    axis: int
+
+    def details(self) -> str:
+        return str(self.axis)
+
+
+class Reduce(Value):
+    """A source folded over some axes (sorted) with sum, prod, max, min, any or all."""
+
+    __slots__ = ("axes", "function", "source")
+    function: str
+    source: Value
+    axes: tuple[int, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+    def details(self) -> str:
+        return f"{self.function}{list(self.axes)}"
+
+
+class Product(Value):
+    """The matrix product of (..., m, k) and (..., k, n), whose leading axes are equal."""
+
+    __slots__ = ("left", "right")
+    left: Value
+    right: Value
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.left, self.right)
+
+
+class Gather(Value):
+    """Entries of a source at integer index arrays: per source axis an axis map of the result, or an index array's number.
+
+    Index arrays are values of the result's shape (views that repeat them). An index from the end may be negative.
+    """
+
+    __slots__ = ("axes", "indices", "source")
+    source: Value
+    indices: tuple[Value, ...]
+    axes: tuple[AxisMap | int, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source, *self.indices)
+
+
+class Assemble(Value):
+    """A base (of this shape) into whose entries pieces are written, one after the other.
+
+    Per piece: for each axis of the piece's shape ... `places` give, per axis of this value, how it is reached from the
+    axes of the piece; `added`, whether the piece is added to what is there.
+    """
+
+    __slots__ = ("base", "pieces", "places")
+    base: Value
+    pieces: tuple[Value, ...]
+    places: tuple[tuple[AxisMap, ...], ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.base, *self.pieces)
+
+
+class Scatter(Value):
+    """A base into which entries of a piece are written or added at integer index arrays, one after the other."""
+
+    __slots__ = ("added", "axes", "base", "indices", "piece")
+    base: Value
+    piece: Value
+    indices: tuple[Value, ...]
+    axes: tuple[AxisMap | int, ...]
+    added: bool
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.base, self.piece, *self.indices)
+
+
+class Call(Value):
+    """A gate that is run by Python inside the program."""
+
+    __slots__ = ("arguments", "gate", "parts", "reason")
+    gate: Any
+    reason: str
+    parts: tuple[Value, ...]
+    arguments: tuple[Any, ...]  # per operand of the gate None for the next of `parts`, else the constant in a 1-tuple
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return self.parts
+
+    def details(self) -> str:
+        return str(self.gate.name or self.gate.label())
+
+
+class Repeat(Value):
+    """A program run once for each step of a scan, or as long as a condition holds, or only if it does; no array itself.
+
+    The body takes carries, then what changes from step to step (`scanned` arrays, read along their first axis), then
+    what stays; it gives the new carries, then what is stacked. With `condition`, a program of carries and what stays,
+    the body is repeated while that gives True; with `otherwise`, the first operand says which of the two is run once.
+    """
+
+    __slots__ = ("body", "carries", "condition", "length", "otherwise", "parts", "reverse", "scanned")
+    body: Program
+    carries: int
+    scanned: int
+    length: int
+    reverse: bool
+    condition: Program | None
+    otherwise: Program | None
+    parts: tuple[Value, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return self.parts
+
+    def details(self) -> str:
+        return f"{self.length} times" if self.condition is None else "while"
+
+
+class Result(Value):
+    """One of the results of a `Repeat`: the last carries, then what is stacked."""
+
+    __slots__ = ("place", "source")
+    source: Repeat
+    place: int
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+    def details(self) -> str:
+        return str(self.place)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is to be compiled: inputs, and the values that are results or must turn out False (`assumptions`)."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[Value, ...]
+    assumptions: tuple[Value, ...]
+
+    def values(self) -> list[Value]:
+        """Every value that is needed, operands before users."""
+        return reachable((*self.outputs, *self.assumptions))
+
+
+def reachable(outputs: Iterable[Value]) -> list[Value]:
+    """The values that outputs are computed from, themselves included, operands before users."""
+    found: set[Value] = set()
+    stack = list(outputs)
+    while stack:
+        value = stack.pop()
+        if value not in found:
+            found.add(value)
+            stack.extend(value.operands)
+    return sorted(found, key=lambda value: value.number)
+
+
+class Builder:
+    """Makes values, each once."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Value] = {}
+        self.count = 0
+
+    def _make(self, kind: type[Value], shape: Shape, dtype: Any, **parts: Any) -> Any:
+        key = (kind, shape, dtype, *parts.values())
+        value = self.known.get(key)
+        if value is None:
+            value = kind()
+            value.shape, value.dtype, value.number = shape, dtype, self.count
+            self.count += 1
+            for name, part in parts.items():
+                setattr(value, name, part)
+            self.known[key] = value
+        return value
+
+    def input(self, position: int, shape: Shape, dtype: Any) -> Input:
+        """Argument number `position`."""
+        made: Input = self._make(Input, shape, np.dtype(dtype), position=position)
+        return made
+
+    def constant(self, array: Any) -> Value:
+        """A known array; one number repeated becomes a view of that number."""
+        array = np.asarray(array)
+        if array.size and array.shape and not any(array.strides):
+            return self.broadcast(self.constant(array[(0,) * array.ndim]), array.shape)
+        if array.size > 1:
+            first = array[(0,) * array.ndim]
+            if array.size <= 1 << 16 and array.tobytes() == first.tobytes() * array.size:
+                return self.broadcast(self.constant(first), array.shape)
+            key = (Constant, array.shape, array.dtype, array.tobytes() if array.nbytes <= 1 << 12 else id(array))
+        else:
+            key = (Constant, array.shape, array.dtype, array.tobytes())
+        known = self.known.get(key)
+        if known is None:
+            known = Constant()
+            known.shape, known.dtype, known.number = array.shape, array.dtype, self.count
+            known.array = array
+            self.count += 1
+            self.known[key] = known
+        return known
+
+    def map(self, function: str, *parts: Value, dtype: Any) -> Value:
+        """`function` of parts of one shape, dtypes as the function wants them."""
+        if function in COMMUTATIVE and parts[0].number > parts[1].number:
+            parts = parts[::-1]
+        simple = simplified(self, function, parts, dtype)
+        if simple is None and function == "add":
+            simple = self._added(*parts)
+        if simple is not None:
+            return simple
+        made: Value = self._make(Map, parts[0].shape, np.dtype(dtype), function=function, parts=parts)
+        return made
+
+    def cast(self, value: Value, dtype: Any) -> Value:
+        """The same numbers in another dtype."""
+        dtype = np.dtype(dtype)
+        if value.dtype == dtype:
+            return value
+        if isinstance(value, Constant):
+            return self.constant(value.array.astype(dtype))
+        if isinstance(value, View) and value.source.size <= value.size:
+            return self.view(self.cast(value.source, dtype), value.shape, value.axes)
+        made: Value = self._make(Map, value.shape, dtype, function="cast", parts=(value,))
+        return made
+
+    def view(self, source: Value, shape: Shape, axes: Sequence[AxisMap]) -> Value:
+        """Entries of `source` where `axes` say."""
+        axes = tuple((a, s, o) if a >= 0 and shape[a] != 1 else (-1, 0, o) for a, s, o in axes)
+        if shape == source.shape and all(
+            axis == (i, 1, 0) or (n == 1 and axis == (-1, 0, 0)) for i, (axis, n) in enumerate(zip(axes, shape, strict=True))
+        ):
+            return source
+        if isinstance(source, View):
+            composed = []
+            for axis, step, start in source.axes:
+                if axis < 0:
+                    composed.append((-1, 0, start))
+                else:
+                    outer, outer_step, outer_start = axes[axis]
+                    composed.append((outer, step * outer_step, start + step * outer_start))
+            return self.view(source.source, shape, composed)
+        made: Value = self._make(View, shape, source.dtype, source=source, axes=axes)
+        return made
+
+    def broadcast(self, source: Value, shape: Shape) -> Value:
+        """`source` repeated to `shape`, as NumPy broadcasts."""
+        extra = len(shape) - len(source.shape)
+        axes = [(extra + i, 1, 0) if n == shape[extra + i] else (-1, 0, 0) for i, n in enumerate(source.shape)]
+        return self.view(source, shape, axes)
+
+    def reshape(self, source: Value, shape: Shape) -> Value:
+        """The entries of `source`, in order, in another shape."""
+        if shape == source.shape:
+            return source
+        if [n for n in shape if n != 1] == [n for n in source.shape if n != 1]:  # only axes of length 1 come and go
+            places = [i for i, n in enumerate(shape) if n != 1]
+            rest = iter(places)
+            return self.view(source, shape, [(next(rest), 1, 0) if n != 1 else (-1, 0, 0) for n in source.shape])
+        if isinstance(source, View) and not isinstance(source.source, View) and source.source.size == 1:
+            return self.broadcast(self.view(source.source, (), [(-1, 0, o) for _, _, o in source.axes]), shape)
+        if isinstance(source, Reshape):
+            return self.reshape(source.source, shape)
+        if isinstance(source, Constant):
+            return self.constant(source.array.reshape(shape))
+        made: Value = self._make(Reshape, shape, source.dtype, source=source)
+        return made
+
+    def iota(self, shape: Shape, axis: int) -> Value:
+        """The index along `axis`."""
+        made: Value = self._make(Iota, shape, np.dtype(np.int64), axis=axis)
+        return made
+
+    def reduce(self, function: str, source: Value, axes: tuple[int, ...]) -> Value:
+        """`source` folded over `axes`, which disappear."""
+        if not axes:
+            return source
+        if function == "any" and len(axes) == len(source.shape):
+            found = self._any_of_pieces(source)
+            if found is not None:
+                return found
+        shape = tuple(n for i, n in enumerate(source.shape) if i not in axes)
+        made: Value = self._make(Reduce, shape, source.dtype, function=function, source=source, axes=axes)
+        return made
+
+    def _any_of_pieces(self, source: Value) -> Value | None:
+        """Whether NaN stands anywhere in pieces laid into zeros: in one of the pieces."""
+        if not (isinstance(source, Map) and source.function == "isnan" and isinstance(source.parts[0], Assemble)):
+            return None
+        whole = source.parts[0]
+        if number_of(whole.base) is None:
+            return None
+        total: Value | None = None
+        for piece in whole.pieces:
+            test = self.map("isnan", piece, dtype=source.dtype)
+            found = self.reduce("any", test, tuple(range(len(piece.shape))))
+            total = found if total is None else self.map("logical_or", total, found, dtype=source.dtype)
+        return total
+
+    def product(self, left: Value, right: Value) -> Value:
+        """Matrix product of the last two axes; leading axes equal."""
+        shape = (*left.shape[:-1], right.shape[-1])
+        made: Value = self._make(Product, shape, left.dtype, left=left, right=right)
+        return made
+
+    def gather(self, source: Value, shape: Shape, axes: tuple[AxisMap | int, ...], indices: tuple[Value, ...]) -> Value:
+        """Entries of `source` at index arrays."""
+        made: Value = self._make(Gather, shape, source.dtype, source=source, indices=indices, axes=axes)
+        return made
+
+    def assemble(self, base: Value, pieces: Sequence[tuple[Value, tuple[AxisMap, ...]]]) -> Value:
+        """`base` with pieces written into it."""
+        if len(pieces) == 1 and pieces[0][0].size == base.size:  # one piece that covers all: its entries elsewhere
+            piece, place = pieces[0]
+            back = {axis: (i, step, -start * step) for i, (axis, step, start) in enumerate(place) if axis >= 0}
+            if all(abs(step) == 1 for axis, step, _ in place if axis >= 0):
+                return self.view(piece, base.shape, [back.get(i, (-1, 0, 0)) for i in range(len(piece.shape))])
+        values, places = tuple(piece for piece, _ in pieces), tuple(place for _, place in pieces)
+        if isinstance(base, Assemble):
+            base, values, places = base.base, base.pieces + values, base.places + places
+        made: Value = self._make(Assemble, base.shape, base.dtype, base=base, pieces=values, places=places)
+        return made
+
+    def _added(self, one: Value, other: Value) -> Value | None:
+        """The sum of two values made of pieces laid into zeros, as pieces laid into zeros; None for other values.
+
+        So the gradients of many slices of one array become one array that is written once.
+        """
+        if not (isinstance(one, Assemble) and isinstance(other, Assemble) and one.dtype.kind == "f"):
+            return None
+        if number_of(one.base) != 0 or number_of(other.base) != 0:
+            return None
+        merged = dict(zip(one.places, one.pieces, strict=True))
+        alone = set(merged)
+        if len(merged) != len(one.pieces) or len(set(other.places)) != len(other.pieces):
+            return None
+        for places, piece in zip(other.places, other.pieces, strict=True):
+            if places in merged and merged[places].shape == piece.shape:
+                merged[places] = self.map("add", merged[places], piece, dtype=piece.dtype)
+                alone.discard(places)
+            elif all(are_apart((places, piece), (p, merged[p])) for p in merged):
+                merged[places] = piece
+                alone.add(places)
+            else:
+                return None
+        zero = self.constant(np.zeros((), one.dtype))
+        pieces = [  # adding the zero that stands there in the other array makes 0 of -0
+            (self.map("add", piece, self.broadcast(zero, piece.shape), dtype=piece.dtype) if places in alone else piece, places)
+            for places, piece in merged.items()
+        ]
+        return self.assemble(one.base, pieces)
+
+    def scatter(
+        self, base: Value, piece: Value, axes: tuple[AxisMap | int, ...], indices: tuple[Value, ...], added: bool
+    ) -> Value:
+        """`base` with a piece written or added at index arrays."""
+        made: Value = self._make(
+            Scatter, base.shape, base.dtype, base=base, piece=piece, indices=indices, axes=axes, added=added
+        )
+        return made
+
+    def call(self, gate: Any, arguments: tuple[Any, ...], parts: tuple[Value, ...], shape: Shape, dtype: Any) -> Value:
+        """A gate left to Python."""
+        value: Call = _fresh(self, Call(), shape, dtype)
+        value.gate, value.arguments, value.parts = gate, arguments, parts
+        return value
+
+
+    def repeat(
+        self,
+        body: Program,
+        parts: tuple[Value, ...],
+        carries: int,
+        scanned: int = 0,
+        length: int = 0,
+        reverse: bool = False,
+        condition: Program | None = None,
+        otherwise: Program | None = None,
+    ) -> list[Value]:
+        """The results of a program that is repeated, or chosen."""
+        made: Repeat = _fresh(self, Repeat(), (0,), np.dtype(bool))
+        made.body, made.parts, made.carries, made.scanned = body, parts, carries, scanned
+        made.length, made.reverse, made.condition, made.otherwise = length, reverse, condition, otherwise
+        results: list[Value] = []
+        for place, output in enumerate(body.outputs):
+            shape = output.shape if place < carries or otherwise is not None else (length, *output.shape)
+            results.append(self._make(Result, shape, output.dtype, source=made, place=place))
+        return results
+
+
+#: Functions whose operands may change places without a bit of difference.
+COMMUTATIVE = frozenset({"add", "multiply", "equal", "not_equal", "logical_and", "logical_or", "logical_xor"})
+
+
+Laid = tuple[tuple[AxisMap, ...], Value]
+
+
+def are_apart(one: Laid, other: Laid) -> bool:
+    """Whether two pieces, laid at their places, have no entry in common."""
+    for (axis, step, start), (axis2, step2, start2) in zip(one[0], other[0], strict=True):
+        n = one[1].shape[axis] if axis >= 0 else 1
+        n2 = other[1].shape[axis2] if axis2 >= 0 else 1
+        ends, ends2 = (start, start + step * (n - 1)), (start2, start2 + step2 * (n2 - 1))
+        if max(ends) < min(ends2) or max(ends2) < min(ends):
+            return True
+        if abs(step) == abs(step2) > 1 and (start - start2) % step:
+            return True
+    return False
+
+
+def _fresh(builder: Builder, value: Any, shape: Shape, dtype: Any) -> Any:
+    value.shape, value.dtype, value.number = shape, np.dtype(dtype), builder.count
+    builder.count += 1
+    return value
+
+
+def number_of(value: Value) -> Any:
+    """The one number that a value is everywhere, if that is known; else None."""
+    while isinstance(value, View):
+        value = value.source
+    known = isinstance(value, Constant) and value.size == 1 and value.dtype.kind in "biuf"
+    return value.array.reshape(())[()] if known else None  # type: ignore[attr-defined]
+
+
+def simplified(builder: Builder, function: str, parts: tuple[Value, ...], dtype: Any) -> Value | None:
+    """A simpler value that is equal to ``function(*parts)`` to the last bit, signed zeros and NaN included, or None."""
+    numbers = [number_of(part) for part in parts]
+    if len(parts) == 2 and parts[0].dtype == dtype:
+        x, y = parts
+        a, b = numbers
+        if function == "multiply" and b == 1:
+            return x
+        if function == "multiply" and a == 1:
+            return y
+        if function == "divide" and b == 1:
+            return x
+        if function == "subtract" and b == 0 and not np.signbit(b):
+            return x
+        if function == "add" and b == 0 and (np.dtype(dtype).kind != "f" or np.signbit(b)):
+            return x
+        if function == "add" and a == 0 and (np.dtype(dtype).kind != "f" or np.signbit(a)):
+            return y
+        if function == "pow" and b is not None and np.dtype(dtype).kind == "f":
+            if b == 2:
+                return builder.map("multiply", x, x, dtype=dtype)
+            if b == 1:
+                return x
+            if b == 0.5:
+                return builder.map("sqrt", x, dtype=dtype)
+            if b == -1:
+                one = builder.broadcast(builder.constant(np.ones((), dtype)), x.shape)
+                return builder.map("divide", one, x, dtype=dtype)
+    if function == "where" and numbers[0] is not None:
+        return parts[1] if numbers[0] else parts[2]
+    if function == "where" and parts[1] is parts[2]:
+        return parts[1]
+    if function == "negative" and isinstance(parts[0], Map) and parts[0].function == "negative":
+        return parts[0].parts[0]
+    if all(number is not None for number in numbers) and function in FOLDED:
+        with np.errstate(all="ignore"):
+            known = np.asarray(getattr(np, FOLDED[function])(*numbers)).astype(dtype)
+        return builder.broadcast(builder.constant(known), parts[0].shape)
+    return None
+
+
+#: Functions that NumPy computes exactly as native code does, so that known operands give a known result.
+FOLDED = {
+    name: name
+    for name in (
+        *("add", "subtract", "multiply", "divide", "negative", "sqrt", "abs", "maximum", "minimum", "where"),
+        *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isfinite", "isnan", "isinf"),
+        *("logical_and", "logical_or", "logical_not", "sign"),
+    )
+}
+
+
+@lru_cache(maxsize=4096)
+def result_dtype(function: str, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """What NumPy makes of dtypes (or, for Python numbers, of 1.0, 1, True): the operands' common dtype and the result's."""
+    operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind for kind in kinds]
+    with np.errstate(all="ignore"):
+        result = np.asarray(getattr(np, function)(*operands)).dtype
+    common = np.result_type(*[o.dtype if isinstance(o, np.ndarray) else o for o in operands])
+    if result.kind in "fc" and (common.kind in "iub" or common.itemsize < result.itemsize):
+        common = result
+    return common, result
+
+
+def check(program: Program) -> None:
+    """Raise AssertionError unless every value is as it should be; run after each pass."""
+    for value in program.values():
+        for operand in value.operands:
+            assert operand.number < value.number or isinstance(value, Call), f"{value} comes before its operand {operand}"
+        if isinstance(value, Map):
+            assert all(part.shape == value.shape for part in value.parts), f"{value}: operands differ in shape"
+        elif isinstance(value, View):
+            assert len(value.axes) == len(value.source.shape), f"{value}: an axis map per source axis"
+            for (axis, step, start), n in zip(value.axes, value.source.shape, strict=True):
+                last = start + (step * (value.shape[axis] - 1) if axis >= 0 else 0)
+                assert not value.size or (0 <= start < n and 0 <= last < n), f"{value} leaves its source {value.source}"
+        elif isinstance(value, Reshape):
+            assert value.size == value.source.size, f"{value}: the number of entries changes"
+        elif isinstance(value, Reduce):
+            kept = tuple(n for i, n in enumerate(value.source.shape) if i not in value.axes)
+            assert value.shape == kept, f"{value}: its shape is not what is left of its source"
+        elif isinstance(value, Product):
+            left, right = value.left.shape, value.right.shape
+            assert left[:-2] == right[:-2] and left[-1] == right[-2], f"{value}: {left} @ {right}"
