@@ -30,6 +30,9 @@ BLOCK = 4096
 #: Sums of expressions of up to so many items are kept in this many vectors at once.
 UNROLLED, SMALL_BODY = 4, 24
 
+#: An innermost axis of up to so many full vectors is written out, if that makes no more than so many instructions.
+CHUNKED, WRITTEN_OUT = 4, 320
+
 _NEUTRAL = {"sum": 0, "prod": 1, "any": 0, "all": 1}
 
 
@@ -76,6 +79,7 @@ class Running:
     write: Write
     level: int  # the loop outside of which it begins
     vectors: list[Any]
+    kept: bool  # a result for every entry of the innermost axis, which is written out chunk by chunk
     total: Any
     lost: Any
 
@@ -100,17 +104,34 @@ class NestEmitter:
             while self.lanes * 2 <= min(vector_bytes // widest, nest.extents[-1]):
                 self.lanes *= 2
         self.copies = 1
-        self.entry_allocations: list[Any] = []
+        self.chunks: list[tuple[int, int]] = []
+        self.full = vector_bytes // widest
 
     def emit(self, start: Any, stop: Any) -> None:
         """The nest, with the outermost loop from `start` to `stop`."""
         self.bounds = (start, stop)
         self.running: list[Running] = []
         inner = [item for item in self.nest.items if item.depth == self.rank]
+        self._cut_into_chunks(isinstance(start, ir.Constant) and isinstance(stop, ir.Constant), len(inner))
         sums = [w for w in self.nest.writes if w.function and w.reduced and self.rank - 1 in w.reduced]
-        if sums and len(inner) <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
+        if not self.chunks and sums and len(inner) <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
             self.copies = UNROLLED
         self._level(0)
+
+    def _cut_into_chunks(self, known: bool, items: int) -> None:
+        """Write a short innermost axis out, as vectors of as many entries as remain: 10 as 8 and 2."""
+        length = self.nest.extents[-1] if self.rank else 0
+        if self.nest.sequential or not 0 < length <= CHUNKED * self.full or not (known or self.rank > 1):
+            return
+        place, chunks = 0, []
+        while place < length:
+            lanes = self.full
+            while lanes > length - place:
+                lanes //= 2
+            chunks.append((place, lanes))
+            place += lanes
+        if len(chunks) * items <= WRITTEN_OUT:
+            self.chunks = chunks
 
     # -------------------------------------------------------------------------------------------------------- loops
 
@@ -142,7 +163,10 @@ class NestEmitter:
     def _innermost(self, start: Any, stop: Any) -> None:
         builder = self.builder
         length = self.nest.extents[-1]
-        if self.running and length > 2 * BLOCK:
+        if self.chunks:
+            for copy, (place, lanes) in enumerate(self.chunks):
+                self._body(whole(place), lanes, None, copy)
+        elif self.running and length > 2 * BLOCK:
             with counted(builder, start, stop, BLOCK) as first:
                 last = builder.add(first, whole(BLOCK))
                 last = builder.select(builder.icmp_signed("<", last, stop), last, stop)
@@ -330,10 +354,15 @@ class NestEmitter:
         """The level outside of which a reduction's registers begin; -1 for what needs none."""
         if not write.function or not write.reduced:
             return -1
-        level = self.rank
+        innermost = self.rank - 1 if self._keeps_innermost(write) else self.rank
+        level = innermost
         while level and level - 1 in write.reduced:
             level -= 1
-        return level if level < self.rank else -1
+        return level if level < innermost else -1
+
+    def _keeps_innermost(self, write: Write) -> bool:
+        """Whether there is a result for every entry of an innermost axis that is written out."""
+        return bool(self.chunks) and self.rank - 1 not in write.reduced
 
     def folds_into_memory(self, write: Write) -> bool:
         """Whether entries of the result are read and written again and again, so that they must be neutral at first."""
@@ -356,10 +385,12 @@ class NestEmitter:
         dtype, function = write.root.dtype, str(write.function)
         neutral = neutral_of(function, dtype)
         vectors = []
-        for _ in range(self.copies):
-            register = self._register(widened(scalar_type(dtype), self.lanes))
-            self.builder.store(splat(self.builder, neutral, self.lanes), register)
+        for lanes in self._widths():
+            register = self._register(widened(scalar_type(dtype), lanes))
+            self.builder.store(splat(self.builder, neutral, lanes), register)
             vectors.append(register)
+        if self._keeps_innermost(write):
+            return Running(write, level, vectors, kept=True, total=None, lost=None)
         exact = function == "sum" and dtype.kind == "f"
         kind = ir.DoubleType() if exact else scalar_type(dtype)
         total = self._register(kind)
@@ -368,7 +399,11 @@ class NestEmitter:
         if exact:
             lost = self._register(kind)
             self.builder.store(ir.Constant(kind, 0.0), lost)
-        return Running(write, level, vectors, total, lost)
+        return Running(write, level, vectors, kept=False, total=total, lost=lost)
+
+    def _widths(self) -> list[int]:
+        """The lanes of each of the vectors in which a reduction is kept."""
+        return [lanes for _, lanes in self.chunks] or [self.lanes] * self.copies
 
     def _register(self, kind: Any) -> Any:
         """A variable of the function; LLVM keeps it in a register."""
@@ -399,14 +434,17 @@ class NestEmitter:
         """Fold the vectors of a reduction into its total and begin them afresh."""
         builder, write = self.builder, running.write
         function, dtype = str(write.function), write.root.dtype
-        vector = widened(scalar_type(dtype), self.lanes)
-        neutral = splat(builder, neutral_of(function, dtype), self.lanes)
-        loaded = [builder.load(register, typ=vector) for register in running.vectors]
-        for register in running.vectors:
-            builder.store(neutral, register)
-        while len(loaded) > 1:
-            loaded = [combined(builder, function, dtype, a, b) for a, b in zip(loaded[::2], loaded[1::2], strict=True)]
-        number = horizontal(builder, function, dtype, loaded[0], self.lanes)
+        neutral = neutral_of(function, dtype)
+        number: Any = None
+        by_width: dict[int, Any] = {}
+        for register, lanes in zip(running.vectors, self._widths(), strict=True):
+            loaded = builder.load(register, typ=widened(scalar_type(dtype), lanes))
+            builder.store(splat(builder, neutral, lanes), register)
+            known = by_width.get(lanes)
+            by_width[lanes] = loaded if known is None else combined(builder, function, dtype, known, loaded)
+        for lanes, vector in by_width.items():
+            part = horizontal(builder, function, dtype, vector, lanes)
+            number = part if number is None else combined(builder, function, dtype, number, part)
         total = builder.load(running.total, typ=running.total.allocated_type)
         if running.lost is None:
             builder.store(combined(builder, function, dtype, total, number), running.total)
@@ -420,7 +458,24 @@ class NestEmitter:
         builder.store(builder.fadd(lost, error), running.lost)
         builder.store(new, running.total)
 
+    def _finish_kept(self, running: Running) -> None:
+        """Store the results of an innermost axis that is written out."""
+        builder, write = self.builder, running.write
+        dtype, outer = write.root.dtype, self.indices
+        adding = any(axis < running.level for axis in write.reduced)
+        for register, (place, lanes) in zip(running.vectors, self.chunks, strict=True):
+            self.indices = [*outer, *[whole(0)] * (self.rank - 1 - len(outer)), whole(place)]
+            number = builder.load(register, typ=widened(scalar_type(dtype), lanes))
+            if adding:
+                old = self._load(write.address, dtype, lanes, None)
+                number = combined(builder, str(write.function), dtype, old, number)
+            self._store(write.address, number, dtype, lanes, None)
+        self.indices = outer
+
     def _finish(self, running: Running) -> None:
+        if running.kept:
+            self._finish_kept(running)
+            return
         self._fold(running)
         builder, write = self.builder, running.write
         dtype = write.root.dtype

@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from gatewise.native.values import (
+    MANY,
     Assemble,
     AxisMap,
     Call,
@@ -48,10 +49,6 @@ CHEAP = 4
 
 #: Arrays of up to so many entries are held in memory of the program's own code.
 SMALL = 1 << 10
-
-
-#: Pieces from which on only neighbours are compared.
-MANY = 64
 
 
 @dataclass(eq=False)

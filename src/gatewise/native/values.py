@@ -440,6 +440,7 @@ class Builder:
             back = {axis: (i, step, -start * step) for i, (axis, step, start) in enumerate(place) if axis >= 0}
             if all(abs(step) == 1 for axis, step, _ in place if axis >= 0):
                 return self.view(piece, base.shape, [back.get(i, (-1, 0, 0)) for i in range(len(piece.shape))])
+        pieces = [part for laid in pieces for part in _unfolded(*laid)]
         values, places = tuple(piece for piece, _ in pieces), tuple(place for _, place in pieces)
         if isinstance(base, Assemble):
             base, values, places = base.base, base.pieces + values, base.places + places
@@ -517,6 +518,9 @@ class Builder:
 COMMUTATIVE = frozenset({"add", "multiply", "equal", "not_equal", "logical_and", "logical_or", "logical_xor"})
 
 
+#: Pieces from which on only neighbours are compared.
+MANY = 64
+
 Laid = tuple[tuple[AxisMap, ...], Value]
 
 
@@ -531,6 +535,33 @@ def are_apart(one: Laid, other: Laid) -> bool:
         if abs(step) == abs(step2) > 1 and (start - start2) % step:
             return True
     return False
+
+
+def _unfolded(piece: Value, places: tuple[AxisMap, ...]) -> list[tuple[Value, tuple[AxisMap, ...]]]:
+    """A piece that is wholly assembled of pieces itself, as those, at the places where they come to lie."""
+    axes: Sequence[AxisMap] = [(i, 1, 0) for i in range(len(piece.shape))]
+    whole = piece
+    if isinstance(piece, View) and all(step == 1 and start == 0 for axis, step, start in piece.axes if axis >= 0):
+        whole, axes = piece.source, piece.axes
+    if not isinstance(whole, Assemble) or whole.size != piece.size:
+        return [(piece, places)]
+    laid = list(zip(whole.places, whole.pieces, strict=True))
+    if sum(p.size for p in whole.pieces) != whole.size or len(laid) > MANY:
+        return [(piece, places)]
+    if not all(are_apart(one, other) for i, one in enumerate(laid) for other in laid[i + 1 :]):
+        return [(piece, places)]
+    source_of = {axis: i for i, (axis, _, _) in enumerate(axes) if axis >= 0}
+    found = []
+    for inner, small in laid:
+        composed: list[AxisMap] = []
+        for axis, step, start in places:
+            if axis < 0 or axis not in source_of:
+                composed.append((-1, 0, start))
+            else:
+                place, inner_step, inner_start = inner[source_of[axis]]
+                composed.append((place, step * inner_step, start + step * inner_start))
+        found.append((small, tuple(composed)))
+    return found
 
 
 def _fresh(builder: Builder, value: Any, shape: Shape, dtype: Any) -> Any:
