@@ -5,6 +5,7 @@ from __future__ import annotations
 import array_api_strict as strict
 import numpy as np
 import pytest
+from comparison import right, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,32 +18,6 @@ NAN = np.nan
 RNG = np.random.default_rng(5)
 ROW = RNG.permutation(7) / 3 + RNG.uniform(0, 0.2, 7)
 CUBE = RNG.permutation(24).reshape(2, 3, 4) / 5 - 2 + RNG.uniform(0, 0.1, (2, 3, 4))
-
-
-def traced(argument):
-    if isinstance(argument, list | tuple) and any(isinstance(a, np.ndarray) for a in argument):
-        return [traced(a) for a in argument]
-    return gw.variable(argument) if isinstance(argument, np.ndarray) and argument.dtype.kind in "fc" else argument
-
-
-def same(function, *args, **options):
-    """`function` on traced arrays has NumPy's value, shape and dtype."""
-    expected = function(*args, **options)
-    found = function(*map(traced, args), **options)
-    many = isinstance(expected, tuple | list)
-    for one, other in zip(found if many else [found], expected if many else [expected], strict=True):
-        value = one.value if isinstance(one, gw.Array) else one
-        assert np.shape(value) == np.shape(other)
-        assert value.dtype == other.dtype
-        np.testing.assert_allclose(value, other, rtol=3e-6 if other.dtype.itemsize < 8 else 1e-12, atol=1e-13)
-
-
-def right(f, *args, tolerance=1e-4):
-    report = gw.check_grads(f, args, order=2)
-    assert report.passed, str(report)
-    assert not any(c.kink for c in report.comparisons), str(report)
-    beyond_rounding = [c.error for c in report.comparisons if abs(c.analytic - c.numerical) > c.noise]
-    assert max(beyond_rounding, default=0) < tolerance, str(report)
 
 
 # ------------------------------------------------------------------------------------------------------------- sorting

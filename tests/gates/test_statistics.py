@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from comparison import right, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,27 +20,6 @@ METHODS = [
     "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
     "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
 ]  # fmt: skip
-
-
-def same(function, *args, **options):
-    """`function` on traced arrays has NumPy's value, shape and dtype."""
-    expected = function(*args, **options)
-    traced = [gw.variable(a) if isinstance(a, np.ndarray) and a.dtype.kind in "fc" else a for a in args]
-    found = function(*traced, **options)
-    many = isinstance(expected, tuple | list)
-    for one, other in zip(found if many else [found], expected if many else [expected], strict=True):
-        value = one.value if isinstance(one, gw.Array) else one
-        assert np.shape(value) == np.shape(other)
-        assert value.dtype == other.dtype
-        np.testing.assert_allclose(value, other, rtol=3e-6 if other.dtype.itemsize < 8 else 1e-12, atol=1e-13)
-
-
-def right(f, *args, tolerance=1e-4):
-    report = gw.check_grads(f, args, order=2)
-    assert report.passed, str(report)
-    assert not any(c.kink for c in report.comparisons), str(report)
-    beyond_rounding = [c.error for c in report.comparisons if abs(c.analytic - c.numerical) > c.noise]
-    assert max(beyond_rounding, default=0) < tolerance, str(report)
 
 
 AXES = [None, 0, -1, (0, 1)]

@@ -105,6 +105,7 @@ class Log1p(Elementwise):
     symbol = "log1p"
     story = "divides: the input receives the upstream gradient over 1 + x"
     samples = unary_samples(draw.positive)
+    kinks = (Kink((-1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log1p(x)
@@ -120,6 +121,7 @@ class Log2(Elementwise):
     symbol = "log2"
     story = "divides: the input receives the upstream gradient over x · log 2"
     samples = unary_samples(draw.positive)
+    kinks = (Kink((0.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log2(x)
@@ -135,6 +137,7 @@ class Log10(Elementwise):
     symbol = "log10"
     story = "divides: the input receives the upstream gradient over x · log 10"
     samples = unary_samples(draw.positive)
+    kinks = (Kink((0.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.log10(x)

@@ -167,8 +167,9 @@ class Clip(Elementwise):
         sample(draw.normal(5, dtype="float32"), -1.0, 1.0),
     )
     kinks = (
-        Kink((1.0, -1.0, 1.0), (0.0, 0.0, 0.0), "at a bound: slopes 0 and 1 meet, the smallest is 0"),
-        Kink((-1.0, -1.0, 1.0), (0.0, 0.0, 0.0), "at a bound: slopes 0 and 1 meet, the smallest is 0"),
+        Kink((1.0, -1.0, 1.0), (0.0, 0.0, 1.0), "at a bound: slopes 0 and 1 of x meet, the smallest is 0"),
+        Kink((-1.0, -1.0, 1.0), (0.0, 1.0, 0.0), "at a bound: slopes 0 and 1 of x meet, the smallest is 0"),
+        Kink((0.0, 1.0, 1.0), (0.0, 0.0, 1.0), "bounds that meet: the upper one is put in force last"),
     )
 
     def forward(self, xp: Any, x: Any, low: Any, high: Any) -> Any:
@@ -180,10 +181,10 @@ class Clip(Elementwise):
         return gates.where((x <= low) | (x >= high), 0.0, g)
 
     def local_low(self, g: Any, x: Any, low: Any, high: Any) -> Any:
-        return gates.where((x < low) & (low < high), g, 0.0)
+        return gates.where((x <= low) & (low < high), g, 0.0)
 
     def local_high(self, g: Any, x: Any, high: Any, low: Any) -> Any:
-        return gates.where((x > high) | (low > high), g, 0.0)
+        return gates.where((x >= high) | (low >= high), g, 0.0)
 
     def decision(self, out: Any, *inputs: Any) -> Any:
         x, low, high = inputs

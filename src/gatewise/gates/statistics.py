@@ -7,9 +7,11 @@ sums, means and extremes are in `reduction`, sorting is in `ordering`.
 from __future__ import annotations
 
 import builtins
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from math import prod
 from typing import Any
 
@@ -464,14 +466,22 @@ def _between(below: Any, above: Any, t: Any) -> Any:
     return gates.where(t >= 0.5, above - step * (1 - t), below + step * t)
 
 
-def _fractions(q: Any, function: str, scale: float = 1.0) -> Any:
-    """q as an array, divided by `scale`, checked to lie in [0, 1]."""
-    q = arrayed(q) / scale if scale != 1.0 else arrayed(q)
-    if not _is_inexact(q):
-        q = gates.astype(q, "float64")
-    if not np.all((_value(q) >= 0) & (_value(q) <= 1)):
-        raise InputError(f"{function}: q must lie between 0 and {scale:g}")
-    return q
+def _fractions(q: Any, function: str = "quantile", scale: float = 1.0) -> Any:
+    """q as a floating array, checked to lie between 0 and `scale`.
+
+    Raises:
+        InputError: Some of it does not.
+    """
+    q = arrayed(q)
+    if not np.all((_value(q) >= 0) & (_value(q) <= scale)):
+        raise InputError(f"{function}: q must lie between 0 and {scale:g}; got {_value(q)!r:.60}")
+    return q if _is_inexact(q) else gates.astype(q, "float64")
+
+
+def _hundredths(q: Any, function: str) -> Any:
+    """q from 0 to 100 as a share; of a Python number a Python number, which leaves the dtype to the entries."""
+    q = q if type(q) in (int, float) and 0 <= q <= 100 else _fractions(q, function, 100.0)
+    return q / 100.0
 
 
 def _quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any, options: dict[str, Any]) -> Any:
@@ -546,25 +556,32 @@ def quantile(
         [0.0, 0.5, 0.5]
     """
     options = {"out": out, "weights": weights, "interpolation": interpolation}
-    return _quantile(a, _fractions(q, "quantile"), type(q) in (int, float), axis, method, keepdims, options)
+    return _quantile(a, _fractions(q), type(q) in (int, float), axis, method, keepdims, options)
+
+
+def _with_options_of_quantile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which hands its options on to `quantile` by name, with the signature that NumPy's has."""
+    signature = inspect.signature(quantile)
+
+    @wraps(function)
+    def bound(*args: Any, **options: Any) -> Any:
+        return function(**signature.bind(*args, **options).arguments)
+
+    bound.__signature__ = signature  # type: ignore[attr-defined]  # as inspect looks for it
+    return bound
 
 
 @implements(np.percentile)
-def percentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    """`quantile` with `q` from 0 to 100."""
-    options = {"out": out, "weights": weights, "interpolation": interpolation}
-    return _quantile(a, _fractions(q, "percentile", 100.0), type(q) in (int, float), axis, method, keepdims, options)
+@_with_options_of_quantile
+def percentile(a: Any, q: Any, **options: Any) -> Any:
+    """`quantile` with `q` from 0 to 100.
+
+    Example:
+        >>> import gatewise as gw
+        >>> float(gw.percentile([4.0, 1.0, 3.0], 50))
+        3.0
+    """
+    return quantile(a, _hundredths(q, "percentile"), **options)
 
 
 # --------------------------------------------------------------------------------------- skipping what is not a number
@@ -718,39 +735,19 @@ def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool =
 
 
 @implements(np.nanquantile)
-def nanquantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
+@_with_options_of_quantile
+def nanquantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False, **options: Any) -> Any:
     """`quantile` of what is a number."""
-    refuse("nanquantile", {"out": out, "weights": weights, "interpolation": interpolation})
+    options.pop("overwrite_input", None)
+    refuse("nanquantile", options)
     return _nan_quantile(a, _fractions(q, "nanquantile"), type(q) in (int, float), axis, method, keepdims)
 
 
 @implements(np.nanpercentile)
-def nanpercentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: Any = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
+@_with_options_of_quantile
+def nanpercentile(a: Any, q: Any, **options: Any) -> Any:
     """`nanquantile` with `q` from 0 to 100."""
-    refuse("nanpercentile", {"out": out, "weights": weights, "interpolation": interpolation})
-    return _nan_quantile(a, _fractions(q, "nanpercentile", 100.0), type(q) in (int, float), axis, method, keepdims)
+    return nanquantile(a, _hundredths(q, "nanpercentile"), **options)
 
 
 def _nan_quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any) -> Any:

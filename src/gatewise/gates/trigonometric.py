@@ -92,6 +92,10 @@ class Asin(Elementwise):
     symbol = "asin"
     story = "divides by √(1-x²): the nearer to ±1, the larger the gradient"
     samples = unary_samples(draw.unit)
+    kinks = (
+        Kink((1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),
+        Kink((-1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),
+    )
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.asin(x)
@@ -107,6 +111,10 @@ class Acos(Elementwise):
     symbol = "acos"
     story = "divides by -√(1-x²): the nearer to ±1, the larger the gradient"
     samples = unary_samples(draw.unit)
+    kinks = (
+        Kink((1.0,), (-np.inf,), "the slope grows without bound; it is infinite, not a choice"),
+        Kink((-1.0,), (-np.inf,), "the slope grows without bound; it is infinite, not a choice"),
+    )
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.acos(x)
@@ -213,7 +221,10 @@ class Atanh(Elementwise):
     symbol = "atanh"
     story = "divides by 1 - x²: the nearer to ±1, the larger the gradient"
     samples = (*unary_samples(draw.unit), sample(draw.complexes(3)))
-    kinks = (Kink((1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),)
+    kinks = (
+        Kink((1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),
+        Kink((-1.0,), (np.inf,), "the slope grows without bound; it is infinite, not a choice"),
+    )
 
     def forward(self, xp: Any, x: Any) -> Any:
         return xp.atanh(x)

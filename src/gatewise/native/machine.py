@@ -1,19 +1,19 @@
 """LLVM: from a module's text to machine code in memory, for the processor at hand.
 
-Every module is verified before anything is made of it, so that a mistake of ours is an exception and never a crash.
+Two steps, so that code can be kept: `machine_code` makes an object file, which holds no addresses from outside its
+text; `Library` puts it into memory and connects it to what it calls. Every module is verified before anything is made
+of it, and every name is looked up before it is loaded, so that a mistake of ours is an exception and never a crash.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import llvmlite.binding as llvm
-
-_number = count()
 
 #: Libraries whose code must stay: their engines are never disposed of.
 _LASTING: list[Any] = []
@@ -26,59 +26,119 @@ def _target() -> Any:
     return llvm.Target.from_default_triple()
 
 
+@lru_cache(maxsize=1)
+def _host() -> tuple[str, str]:
+    """The processor's name, and what it can do as far as LLVM knows."""
+    try:
+        return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    except RuntimeError:  # LLVM cannot ask this kind of processor
+        return llvm.get_host_cpu_name(), ""
+
+
 def target_machine() -> Any:
     """The processor at hand, with all it can do."""
-    return _target().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
-    )
+    name, features = _host()
+    return _target().create_target_machine(cpu=name, features=features, opt=2)
+
+
+def processor() -> str:
+    """What machine code depends on beside its text: code that is kept is of use where this is the same."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return " ".join([f"LLVM {version}", llvm.get_default_triple(), *_host()])
+
+
+@dataclass(frozen=True)
+class Code:
+    """A module as machine code: plain data, which can be kept for another process on a like processor."""
+
+    text: str
+    data: bytes  # an object file
+    external: tuple[str, ...]  # names that it uses and does not define
+    defined: tuple[str, ...]  # functions that can be called from outside
+
+
+def machine_code(text: str) -> Code:
+    """Machine code for a module.
+
+    Args:
+        text: The module in LLVM's language.
+
+    Raises:
+        RuntimeError: It is not well formed.
+
+    Example:
+        >>> machine_code("define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }").defined
+        ('twice',)
+    """
+    machine = target_machine()
+    module = _parsed(text)
+    functions, values = list(module.functions), list(module.global_variables)
+    external = [item.name for item in functions + values if item.is_declaration and not item.name.startswith("llvm.")]
+    hidden = (llvm.Linkage.internal, llvm.Linkage.private)
+    defined = [item.name for item in functions if not item.is_declaration and item.linkage not in hidden]
+    _optimise(module, machine)
+    return Code(text, bytes(machine.emit_object(module)), tuple(external), tuple(defined))
 
 
 class Library:
     """Machine code in memory; freed with the object, unless it is `lasting`.
 
     Args:
-        text: A module in LLVM's language.
+        source: A module in LLVM's language, or what `machine_code` made of one.
         symbols: Addresses of what the module declares and does not define.
         lasting: Keep the code to the end of the process, for threads that may run it.
+
+    Raises:
+        RuntimeError: The module is not well formed, or uses a name that is neither in `symbols` nor in this process.
+
+    Example:
+        >>> library = Library("define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }", {})
+        >>> function_at(library.address("twice"), ctypes.c_int64, ctypes.c_int64)(21)
+        42
     """
 
-    def __init__(self, text: str, symbols: Mapping[str, int], lasting: bool = False) -> None:
-        machine = target_machine()
-        module = llvm.parse_assembly(text)
-        module.verify()
-        _optimise(module, machine)
-        self.machine, self.module = machine, module
-        self.engine = llvm.create_mcjit_compiler(module, machine)
-        for name, address in symbols.items():
-            value = _declared(module, name)
-            if value is not None:
-                self.engine.add_global_mapping(value, address)
+    def __init__(self, source: str | Code, symbols: Mapping[str, int], lasting: bool = False) -> None:
+        self.code = machine_code(source) if isinstance(source, str) else source
+        # An engine is made for a module: one that only declares the names which are given an address.
+        given = [name for name in self.code.external if name in symbols]
+        names = _parsed("".join(f'declare void @"{name}"()\n' for name in given))
+        self.engine = llvm.create_mcjit_compiler(names, _target().create_target_machine())
+        for name in given:
+            self.engine.add_global_mapping(names.get_function(name), symbols[name])
+        unknown = [name for name in self.code.external if name not in symbols and not llvm.address_of_symbol(name)]
+        if unknown:
+            raise RuntimeError(f"a module uses {', '.join(unknown)}, for which there is no address")
+        self.engine.add_object_file(llvm.ObjectFileRef.from_data(self.code.data))
         self.engine.finalize_object()
         if lasting:
             _LASTING.append(self)
 
     def address(self, name: str) -> int:
-        """Where a function of the module lies."""
+        """Where a function of the module lies.
+
+        Raises:
+            KeyError: The module defines no function of this name.
+        """
+        if not self.has(name):
+            raise KeyError(name)
         return int(self.engine.get_function_address(name))
 
     def has(self, name: str) -> bool:
         """Whether the module defines a function of this name."""
-        value = _declared(self.module, name)
-        return value is not None and not value.is_declaration
+        return name in self.code.defined
 
     def assembly(self) -> str:
         """The machine code, as text."""
-        return str(self.machine.emit_assembly(self.module))
+        machine = target_machine()
+        module = _parsed(self.code.text)
+        _optimise(module, machine)
+        return str(machine.emit_assembly(module))
 
 
-def _declared(module: Any, name: str) -> Any:
-    """What a module calls by this name; None when nothing is, or nothing any more."""
-    for find in (module.get_function, module.get_global_variable):
-        try:
-            return find(name)
-        except NameError:
-            continue
-    return None
+def _parsed(text: str) -> Any:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return module
 
 
 def _optimise(module: Any, machine: Any) -> None:

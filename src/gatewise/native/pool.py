@@ -1,9 +1,11 @@
-"""Threads for native code: ``gatewise_parallel(body, context, parts)`` calls ``body(context, part, parts)`` for each part.
+"""Threads for native code: ``gatewise_parallel(body, context, parts)`` calls ``body(context, part, parts)`` per part.
 
 The caller takes part 0, workers take the others, always the same ones, so results do not depend on who is quicker.
 Workers run no Python and never need the interpreter's lock. Between jobs they look out for the next one for some
-microseconds and then sleep on a lock. Who finds the pool busy (a second Python thread) runs all parts himself, as does
-a process whose workers are gone (after a fork, until `start` is called again).
+microseconds and then sleep on a lock; so does a caller who waits for them. Who finds the pool busy (a second Python
+thread, or a part that shares its own work) runs all parts himself, and so does everybody where no thread can be had.
+
+Workers begin when a job first needs them, in a child process after a fork as well, which has none of its parent's.
 
 It is written in LLVM IR on the interpreter's own thread primitives (``PyThread_*``), which exist wherever CPython runs.
 """
@@ -13,12 +15,13 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 from functools import lru_cache
 
 import llvmlite.binding as llvm
 
 from gatewise.errors import InputError
-from gatewise.native.machine import Library
+from gatewise.native.machine import Library, function_at
 
 #: The symbol under which programs find the function that shares work.
 PARALLEL = "gatewise_parallel"
@@ -26,8 +29,14 @@ PARALLEL = "gatewise_parallel"
 #: More threads than this are never used.
 MOST = 64
 
-#: How often a worker looks for the next job before it sleeps: some tens of microseconds.
-LOOKS = 4000
+#: For so many microseconds a thread looks for what it waits for before it sleeps: longer than it takes to be woken.
+PATIENCE = 40.0
+
+#: What the pool calls: found by way of ctypes, which knows where the interpreter's library is.
+_USED = (
+    *("PyThread_allocate_lock", "PyThread_free_lock", "PyThread_acquire_lock", "PyThread_release_lock"),
+    *("PyThread_start_new_thread", "PyGILState_Ensure", "PyGILState_Release"),
+)
 
 _setting: dict[str, int] = {}
 _lock = threading.Lock()
@@ -81,9 +90,13 @@ def set_threads(number: int) -> None:
 
 
 def start(number: int) -> None:
-    """See to it that `number` threads, the caller among them, share the work."""
-    with _lock:
-        _runtime().start(number - 1)
+    """Let up to `number` threads, the caller among them, share the work; they begin when they are first needed."""
+    _runtime().allow(min(number, MOST) - 1)
+
+
+def set_patience(microseconds: float) -> None:
+    """For how long a thread looks for what it waits for before it sleeps; at 0 it sleeps at once."""
+    _runtime().wait_for(microseconds)
 
 
 def address() -> int:
@@ -95,28 +108,52 @@ class _Runtime:
     """The pool's code and its state in memory: one per process, never freed, as workers read it to the end."""
 
     def __init__(self) -> None:
-        self.library = Library(_written(), {}, lasting=True)
-        self.started = 0
+        used = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _USED}
+        self.library = Library(_written(), used, lasting=True)
+        self._allow = self._action("gatewise_allow", ctypes.c_int64)
+        self._set_looks = self._action("gatewise_set_looks", ctypes.c_int64)
+        self._pause = self._action("gatewise_pause", ctypes.c_int64)
+        self._reset = self._action("gatewise_reset")
+        self.wait_for(PATIENCE)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.forget_workers)
+            os.register_at_fork(after_in_child=self._reset)
 
-    def forget_workers(self) -> None:
-        """Begin afresh in a child process, which has none of its parent's threads."""
-        self.started = 0
-        ctypes.CFUNCTYPE(None)(self.library.address("gatewise_reset"))()
+    def _action(self, name: str, *arguments: type) -> ctypes._FuncPointer:
+        return function_at(self.library.address(name), None, *arguments)  # type: ignore[no-any-return]
 
-    def start(self, workers: int) -> None:
-        """Start those of so many workers that do not run yet."""
-        begin = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self.library.address("gatewise_start"))
-        while self.started < min(workers, MOST - 1):
-            if begin(self.started + 1):
-                break  # the system gives no more threads: those there are do the work
-            self.started += 1
+    def allow(self, workers: int) -> None:
+        self._allow(workers)
+
+    def wait_for(self, microseconds: float) -> None:
+        """Measure how long a look takes on this processor (1 to 50 nanoseconds), and set how many a thread takes."""
+        looks = 5000
+        quickest = min(self._time(looks) for _ in range(3))
+        self._set_looks(int(microseconds * 1e-6 * looks / max(quickest, 1e-9)))
+
+    def _time(self, looks: int) -> float:
+        begun = time.perf_counter()
+        self._pause(looks)
+        return time.perf_counter() - begun
 
 
 @lru_cache(maxsize=1)
-def _runtime() -> _Runtime:
+def _only() -> _Runtime:
     return _Runtime()
+
+
+def _runtime() -> _Runtime:
+    with _lock:  # a cache alone would let two threads make two
+        return _only()
+
+
+def _forget_lock() -> None:
+    """In a child process, whose parent's lock may have been held by a thread that it does not have."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 def _pause() -> tuple[str, str]:
@@ -132,166 +169,260 @@ def _pause() -> tuple[str, str]:
 def _written() -> str:
     """The pool's module.
 
-    A job is published by raising `generation`; every worker answers by lowering `remaining`, those without a part too,
-    so the next job cannot begin before all have seen this one. `asleep[w]` is 1 while worker w sleeps or is about to:
-    whoever turns it to 0 decides whether the worker is woken or goes on by itself.
+    Each worker has a letter box: 0 when empty, 1 when a job is in it, 2 when it is empty and the worker sleeps (or is
+    about to). Whoever finds a 2 on putting a 1 there wakes the worker. `remaining` counts the workers who have not
+    finished; the caller adds ASLEEP to it when he sleeps, so that the last worker sees it and wakes him. Only the
+    holder of `busy` writes the job, makes workers and sleeps on `finished`.
     """
     pause, declared = _pause()
+    asleep = 1 << 32
     return f"""
 {declared}
 declare ptr @PyThread_allocate_lock()
+declare void @PyThread_free_lock(ptr)
 declare i32 @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i64 @PyThread_start_new_thread(ptr, ptr)
+declare i32 @PyGILState_Ensure()
+declare void @PyGILState_Release(i32)
 
-@generation = internal global i64 0, align 64
-@remaining = internal global i64 0, align 64
-@workers = internal global i64 0, align 64
-@busy = internal global i64 0, align 64
+@busy = internal global i64 0, align 128
+@remaining = internal global i64 0, align 128
+@boxes = internal global [{MOST} x [16 x i64]] zeroinitializer, align 128
+@locks = internal global [{MOST} x ptr] zeroinitializer, align 128
+@finished = internal global ptr null
+@workers = internal global i64 0
+@allowed = internal global i64 0
+@looks = internal global i64 0
 @body = internal global ptr null
 @context = internal global ptr null
 @parts = internal global i64 0
-@asleep = internal global [{MOST} x i64] zeroinitializer, align 64
-@begun = internal global [{MOST} x i64] zeroinitializer
-@locks = internal global [{MOST} x ptr] zeroinitializer
+@team = internal global i64 0
 
+; In a child process: no workers, no job, and locks of its own (the parent's may be held for ever).
 define void @gatewise_reset() {{
-  store atomic i64 0, ptr @generation seq_cst, align 8
-  store atomic i64 0, ptr @remaining seq_cst, align 8
-  store atomic i64 0, ptr @workers seq_cst, align 8
+  store i64 0, ptr @workers
+  store i64 0, ptr @remaining
+  store ptr null, ptr @finished
+  store [{MOST} x [16 x i64]] zeroinitializer, ptr @boxes
   store atomic i64 0, ptr @busy seq_cst, align 8
-  store [{MOST} x i64] zeroinitializer, ptr @asleep
   ret void
 }}
 
-; Begin worker number %me while no job is going on; 0 when its thread runs.
-define i64 @gatewise_start(i64 %me) {{
+define void @gatewise_allow(i64 %number) {{
+  %old = atomicrmw max ptr @allowed, i64 %number seq_cst
+  ret void
+}}
+
+define void @gatewise_set_looks(i64 %number) {{
+  store atomic i64 %number, ptr @looks seq_cst, align 8
+  ret void
+}}
+
+; Look so many times, as a thread that waits does.
+define void @gatewise_pause(i64 %number) {{
 entry:
-  br label %enter
-enter:
+  br label %look
+look:
+  %count = phi i64 [ 0, %entry ], [ %more, %look ]
   {pause}
-  %taken = atomicrmw xchg ptr @busy, i64 1 seq_cst
-  %free = icmp eq i64 %taken, 0
-  br i1 %free, label %begin, label %enter
-begin:
+  %seen = load atomic i64, ptr @remaining seq_cst, align 8
+  %more = add i64 %count, 1
+  %on = icmp slt i64 %more, %number
+  br i1 %on, label %look, label %done
+done:
+  ret void
+}}
+
+; A lock that is held, so that who takes it again sleeps; null when there is none.
+define internal ptr @held_lock() {{
   %lock = call ptr @PyThread_allocate_lock()
+  %none = icmp eq ptr %lock, null
+  br i1 %none, label %done, label %hold
+hold:
   %got = call i32 @PyThread_acquire_lock(ptr %lock, i32 1)
+  br label %done
+done:
+  ret ptr %lock
+}}
+
+; Make workers until there are %wanted, or until the system gives no more; the caller holds @busy.
+define internal void @grow(i64 %wanted) noinline {{
+entry:
+  %state = call i32 @PyGILState_Ensure()
+  %old = load ptr, ptr @finished
+  %have = icmp ne ptr %old, null
+  br i1 %have, label %next, label %first
+first:
+  %made = call ptr @held_lock()
+  store ptr %made, ptr @finished
+  %unable = icmp eq ptr %made, null
+  br i1 %unable, label %done, label %next
+next:
+  %running = load i64, ptr @workers
+  %me = add i64 %running, 1
+  %needed = icmp sle i64 %me, %wanted
+  br i1 %needed, label %make, label %done
+make:
+  %lock = call ptr @held_lock()
+  %nothing = icmp eq ptr %lock, null
+  br i1 %nothing, label %refused, label %begin
+begin:
   %lock.place = getelementptr [{MOST} x ptr], ptr @locks, i64 0, i64 %me
   store ptr %lock, ptr %lock.place
-  %now = load atomic i64, ptr @generation seq_cst, align 8
-  %begun.place = getelementptr [{MOST} x i64], ptr @begun, i64 0, i64 %me
-  store i64 %now, ptr %begun.place
   %argument = inttoptr i64 %me to ptr
   %ident = call i64 @PyThread_start_new_thread(ptr @worker, ptr %argument)
   %failed = icmp eq i64 %ident, -1
-  %before = sub i64 %me, 1
-  %count = select i1 %failed, i64 %before, i64 %me
-  store atomic i64 %count, ptr @workers seq_cst, align 8
-  store atomic i64 0, ptr @busy seq_cst, align 8
-  %status = zext i1 %failed to i64
-  ret i64 %status
+  br i1 %failed, label %give.back, label %begun
+begun:
+  store i64 %me, ptr @workers
+  br label %next
+give.back:
+  call void @PyThread_release_lock(ptr %lock)
+  call void @PyThread_free_lock(ptr %lock)
+  br label %refused
+refused:
+  store atomic i64 %running, ptr @allowed seq_cst, align 8
+  br label %done
+done:
+  call void @PyGILState_Release(i32 %state)
+  ret void
 }}
 
-; A worker's life: wait for a job, do the part of it that is his, answer.
+; Parts %member, %member + %team, and so on.
+define internal void @share(ptr %function, ptr %data, i64 %member, i64 %team, i64 %count) {{
+entry:
+  br label %each
+each:
+  %part = phi i64 [ %member, %entry ], [ %next, %each ]
+  call void %function(ptr %data, i64 %part, i64 %count)
+  %next = add i64 %part, %team
+  %more = icmp slt i64 %next, %count
+  br i1 %more, label %each, label %done
+done:
+  ret void
+}}
+
+; A worker's life: wait for a job, do his share, say so.
 define internal void @worker(ptr %argument) {{
 entry:
   %me = ptrtoint ptr %argument to i64
-  %asleep.place = getelementptr [{MOST} x i64], ptr @asleep, i64 0, i64 %me
+  %box = getelementptr [{MOST} x [16 x i64]], ptr @boxes, i64 0, i64 %me
   %lock.place = getelementptr [{MOST} x ptr], ptr @locks, i64 0, i64 %me
   %lock = load ptr, ptr %lock.place
-  %begun.place = getelementptr [{MOST} x i64], ptr @begun, i64 0, i64 %me
-  %begun = load i64, ptr %begun.place
   br label %wait
 wait:
-  %seen = phi i64 [ %begun, %entry ], [ %seen, %doze ], [ %published, %answer ]
+  %patience = load atomic i64, ptr @looks monotonic, align 8
   br label %look
 look:
-  %looks = phi i64 [ 0, %wait ], [ %more, %again ]
-  %current = load atomic i64, ptr @generation seq_cst, align 8
-  %fresh = icmp ne i64 %current, %seen
-  br i1 %fresh, label %job, label %again
+  %count = phi i64 [ 0, %wait ], [ %more, %again ]
+  %letter = load atomic i64, ptr %box acquire, align 8
+  %come = icmp eq i64 %letter, 1
+  br i1 %come, label %job, label %again
 again:
   {pause}
-  %more = add i64 %looks, 1
-  %patient = icmp slt i64 %more, {LOOKS}
+  %more = add i64 %count, 1
+  %patient = icmp slt i64 %more, %patience
   br i1 %patient, label %look, label %sleep
 sleep:
-  store atomic i64 1, ptr %asleep.place seq_cst, align 8
-  %last.look = load atomic i64, ptr @generation seq_cst, align 8
-  %just.now = icmp ne i64 %last.look, %seen
-  br i1 %just.now, label %decide, label %doze
-decide:
-  %flag = atomicrmw xchg ptr %asleep.place, i64 0 seq_cst
-  %mine = icmp eq i64 %flag, 1
-  br i1 %mine, label %job, label %doze
+  %swap = cmpxchg ptr %box, i64 0, i64 2 seq_cst seq_cst
+  %empty = extractvalue {{ i64, i1 }} %swap, 1
+  br i1 %empty, label %doze, label %job
 doze:
   %woken = call i32 @PyThread_acquire_lock(ptr %lock, i32 1)
-  br label %wait
+  br label %job
 job:
-  %published = load atomic i64, ptr @generation seq_cst, align 8
-  %count = load i64, ptr @parts
-  %wanted = icmp slt i64 %me, %count
-  br i1 %wanted, label %run, label %answer
-run:
+  store atomic i64 0, ptr %box seq_cst, align 8
   %function = load ptr, ptr @body
   %data = load ptr, ptr @context
-  call void %function(ptr %data, i64 %me, i64 %count)
-  br label %answer
-answer:
+  %parts = load i64, ptr @parts
+  %team = load i64, ptr @team
+  call void @share(ptr %function, ptr %data, i64 %me, i64 %team, i64 %parts)
   %left = atomicrmw sub ptr @remaining, i64 1 seq_cst
+  %wake = icmp eq i64 %left, {asleep + 1}
+  br i1 %wake, label %rouse, label %wait
+rouse:
+  %finished = load ptr, ptr @finished
+  call void @PyThread_release_lock(ptr %finished)
   br label %wait
 }}
 
 define void @{PARALLEL}(ptr %function, ptr %data, i64 %count) {{
 entry:
-  %running = load atomic i64, ptr @workers seq_cst, align 8
-  %needed = sub i64 %count, 1
-  %can = icmp sle i64 %needed, %running
-  br i1 %can, label %enter, label %alone
+  %none = icmp slt i64 %count, 1
+  br i1 %none, label %done, label %some
+some:
+  %permitted = load atomic i64, ptr @allowed monotonic, align 8
+  %others = sub i64 %count, 1
+  %fewer = icmp slt i64 %others, %permitted
+  %wanted = select i1 %fewer, i64 %others, i64 %permitted
+  %helped = icmp sgt i64 %wanted, 0
+  br i1 %helped, label %enter, label %alone
+alone:
+  call void @share(ptr %function, ptr %data, i64 0, i64 1, i64 %count)
+  br label %done
 enter:
   %taken = atomicrmw xchg ptr @busy, i64 1 seq_cst
   %free = icmp eq i64 %taken, 0
-  br i1 %free, label %publish, label %alone
-alone:
-  br label %each
-each:
-  %part = phi i64 [ 0, %alone ], [ %next, %each ]
-  call void %function(ptr %data, i64 %part, i64 %count)
-  %next = add i64 %part, 1
-  %others = icmp slt i64 %next, %count
-  br i1 %others, label %each, label %done
+  br i1 %free, label %hire, label %alone
+hire:
+  %running = load i64, ptr @workers
+  %enough = icmp sge i64 %running, %wanted
+  br i1 %enough, label %publish, label %more
+more:
+  call void @grow(i64 %wanted)
+  %grown = load i64, ptr @workers
+  br label %publish
 publish:
+  %present = phi i64 [ %running, %hire ], [ %grown, %more ]
+  %short = icmp slt i64 %present, %wanted
+  %helpers = select i1 %short, i64 %present, i64 %wanted
+  %members = add i64 %helpers, 1
   store ptr %function, ptr @body
   store ptr %data, ptr @context
   store i64 %count, ptr @parts
-  store atomic i64 %running, ptr @remaining seq_cst, align 8
-  %job = atomicrmw add ptr @generation, i64 1 seq_cst
-  br label %wake
-wake:
-  %worker = phi i64 [ 1, %publish ], [ %following, %woken ]
-  %everybody = icmp sgt i64 %worker, %running
-  br i1 %everybody, label %own, label %ask
-ask:
-  %asleep.place = getelementptr [{MOST} x i64], ptr @asleep, i64 0, i64 %worker
-  %flag = atomicrmw xchg ptr %asleep.place, i64 0 seq_cst
-  %sleeps = icmp eq i64 %flag, 1
-  br i1 %sleeps, label %rouse, label %woken
+  store i64 %members, ptr @team
+  store atomic i64 %helpers, ptr @remaining seq_cst, align 8
+  br label %next
+next:
+  %worker = phi i64 [ 1, %publish ], [ %following, %told ]
+  %everybody = icmp sgt i64 %worker, %helpers
+  br i1 %everybody, label %own, label %tell
+tell:
+  %box = getelementptr [{MOST} x [16 x i64]], ptr @boxes, i64 0, i64 %worker
+  %before = atomicrmw xchg ptr %box, i64 1 seq_cst
+  %sleeps = icmp eq i64 %before, 2
+  br i1 %sleeps, label %rouse, label %told
 rouse:
   %lock.place = getelementptr [{MOST} x ptr], ptr @locks, i64 0, i64 %worker
   %lock = load ptr, ptr %lock.place
   call void @PyThread_release_lock(ptr %lock)
-  br label %woken
-woken:
+  br label %told
+told:
   %following = add i64 %worker, 1
-  br label %wake
+  br label %next
 own:
-  call void %function(ptr %data, i64 0, i64 %count)
+  call void @share(ptr %function, ptr %data, i64 0, i64 %members, i64 %count)
+  %patience = load atomic i64, ptr @looks monotonic, align 8
   br label %finish
 finish:
-  {pause}
-  %left = load atomic i64, ptr @remaining seq_cst, align 8
+  %looked = phi i64 [ 0, %own ], [ %again, %patiently ]
+  %left = load atomic i64, ptr @remaining acquire, align 8
   %waiting = icmp sgt i64 %left, 0
-  br i1 %waiting, label %finish, label %leave
+  br i1 %waiting, label %patiently, label %leave
+patiently:
+  {pause}
+  %again = add i64 %looked, 1
+  %patient = icmp slt i64 %again, %patience
+  br i1 %patient, label %finish, label %sleep
+sleep:
+  %still = atomicrmw add ptr @remaining, i64 {asleep} seq_cst
+  %unfinished = icmp sgt i64 %still, 0
+  br i1 %unfinished, label %doze, label %leave
+doze:
+  %finished = load ptr, ptr @finished
+  %woken = call i32 @PyThread_acquire_lock(ptr %finished, i32 1)
+  br label %leave
 leave:
   store atomic i64 0, ptr @busy seq_cst, align 8
   br label %done

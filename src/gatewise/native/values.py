@@ -440,7 +440,7 @@ class Builder:
             back = {axis: (i, step, -start * step) for i, (axis, step, start) in enumerate(place) if axis >= 0}
             if all(abs(step) == 1 for axis, step, _ in place if axis >= 0):
                 return self.view(piece, base.shape, [back.get(i, (-1, 0, 0)) for i in range(len(piece.shape))])
-        pieces = [part for laid in pieces for part in _unfolded(*laid)]
+        pieces = [part for laid in pieces for part in _unfolded(self, *laid)]
         values, places = tuple(piece for piece, _ in pieces), tuple(place for _, place in pieces)
         if isinstance(base, Assemble):
             base, values, places = base.base, base.pieces + values, base.places + places
@@ -537,7 +537,36 @@ def are_apart(one: Laid, other: Laid) -> bool:
     return False
 
 
-def _unfolded(piece: Value, places: tuple[AxisMap, ...]) -> list[tuple[Value, tuple[AxisMap, ...]]]:
+def _rest_of(builder: Builder, whole: Assemble) -> list[tuple[tuple[AxisMap, ...], Value]]:
+    """What pieces that are slabs across one axis leave of a base that is one number, as further pieces."""
+    number = number_of(whole.base)
+    across = {
+        axis
+        for place, piece in zip(whole.places, whole.pieces, strict=True)
+        for axis in range(len(place))
+        if _extent(place[axis], piece) != whole.shape[axis]
+    }
+    if number is None or len(across) != 1:
+        return []
+    (axis,) = across
+    taken: set[int] = set()
+    for place, piece in zip(whole.places, whole.pieces, strict=True):
+        step, start, n = place[axis][1], place[axis][2], _extent(place[axis], piece)
+        taken |= {start + step * i for i in range(n)}
+    free = [i for i in range(whole.shape[axis]) if i not in taken]
+    shape = tuple(1 if i == axis else n for i, n in enumerate(whole.shape))
+    filling = builder.broadcast(builder.constant(np.asarray(number, whole.dtype)), shape)
+    return [
+        (tuple((-1, 0, i) if a == axis else (a, 1, 0) for a in range(len(shape))), filling) for i in free[: MANY + 1]
+    ]
+
+
+def _extent(axis_map: AxisMap, piece: Value) -> int:
+    """How far a piece reaches along an axis."""
+    return piece.shape[axis_map[0]] if axis_map[0] >= 0 else 1
+
+
+def _unfolded(builder: Builder, piece: Value, places: tuple[AxisMap, ...]) -> list[tuple[Value, tuple[AxisMap, ...]]]:
     """A piece that is wholly assembled of pieces itself, as those, at the places where they come to lie."""
     axes: Sequence[AxisMap] = [(i, 1, 0) for i in range(len(piece.shape))]
     whole = piece
@@ -546,7 +575,9 @@ def _unfolded(piece: Value, places: tuple[AxisMap, ...]) -> list[tuple[Value, tu
     if not isinstance(whole, Assemble) or whole.size != piece.size:
         return [(piece, places)]
     laid = list(zip(whole.places, whole.pieces, strict=True))
-    if sum(p.size for p in whole.pieces) != whole.size or len(laid) > MANY:
+    if sum(p.size for p in whole.pieces) != whole.size:
+        laid += _rest_of(builder, whole)
+    if sum(p.size for _, p in laid) != whole.size or len(laid) > MANY:
         return [(piece, places)]
     if not all(are_apart(one, other) for i, one in enumerate(laid) for other in laid[i + 1 :]):
         return [(piece, places)]
@@ -630,12 +661,16 @@ FOLDED = {
 }
 
 
+#: Functions that NumPy lacks, and one of the same dtypes.
+PROMOTED_AS = {"sigmoid": "exp"}
+
+
 @lru_cache(maxsize=4096)
 def result_dtype(function: str, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """What NumPy makes of dtypes (or, for Python numbers, of 1.0, 1, True): the operands' common dtype and the result's."""
     operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind for kind in kinds]
     with np.errstate(all="ignore"):
-        result = np.asarray(getattr(np, function)(*operands)).dtype
+        result = np.asarray(getattr(np, PROMOTED_AS.get(function, function))(*operands)).dtype
     common = np.result_type(*[o.dtype if isinstance(o, np.ndarray) else o for o in operands])
     if result.kind in "fc" and (common.kind in "iub" or common.itemsize < result.itemsize):
         common = result
