@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import gc
+import operator
+import re
 import subprocess
 import sys
 import weakref
@@ -15,7 +17,8 @@ import pytest
 
 import gatewise as gw
 from gatewise.gate import REGISTRY, Elementwise
-from gatewise.graph import Spec, apply
+from gatewise.gates.conversion import INPUT
+from gatewise.graph import Leaf, Spec, apply
 from gatewise.source import resolve
 
 X = np.array([0.5, -1.0, 2.0])
@@ -307,6 +310,95 @@ def test_one_leaf_given_twice():
     by_x, by_y = gw.grad(lambda x, y: x * y, argnums=(0, 1))(*[np.float64(3.0)] * 2)
     assert (by_x, by_y) == (3.0, 3.0)
     assert gw.grad(lambda x: gw.grad(lambda a, b: a * b * b, argnums=0)(x, x))(3.0) == 6.0
+
+
+# ------------------------------------------------------------------------------------------------------- the two makers
+
+#: The methods that `operator_method` writes out for speed, which must leave what `apply` leaves.
+WRITTEN_OUT = {name: method for name, method in vars(gw.Array).items() if hasattr(method, "reflected")}
+OTHERS = {
+    "number": 2.0,
+    "NumPy scalar": np.float64(2.0),
+    "float32 scalar": np.float32(2.0),
+    "array": X + 3.0,
+    "matrix": np.ones((2, 1)),
+    "float32 array": X.astype("float32"),
+    "integers": np.array([1, 2, 3]),
+    "list": [1.0, 2.0, 3.0],
+    "large array": np.ones((3000, 3)),
+}
+
+
+def applied(method, x, other):
+    """What `apply` makes of the operands, called from a function as it is everywhere."""
+    return apply(method.gate, *((other, x) if method.reflected else (x, other)))
+
+
+def operands_for(method, other):
+    numbers = X > 0 if "bitwise" in method.gate.name else X  # those compute with booleans
+    x = gw.Array.of(Leaf(INPUT, numbers), numbers)
+    if other is None:
+        return x, gw.Array.of(Leaf(INPUT, numbers), numbers)
+    if "bitwise" in method.gate.name and type(other) is not object:
+        other = np.asarray(other) > 1 if np.shape(other) else True
+    return x, other
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        pytest.param(name, other, id=f"{name}-{kind}")
+        for name, method in WRITTEN_OUT.items()
+        for kind, other in {**OTHERS, **({} if method.reflected else {"traced": None})}.items()
+    ],
+)
+def test_an_operator_makes_the_node_that_apply_makes(name, other):
+    method = WRITTEN_OUT[name]
+    x, other = operands_for(method, other)
+    try:
+        wanted = applied(method, x, other)
+    except gw.ShapeError as refused:  # only the matrix product asks for more than broadcasting
+        with pytest.raises(gw.ShapeError, match=re.escape(refused.reason)):
+            method(x, other)
+        return
+    found = method(x, other)
+    assert type(found) is type(wanted)
+    assert_alike(found.value, wanted.value)
+    for field in ("gate", "shape", "dtype", "leaf"):
+        assert getattr(found.node, field) == getattr(wanted.node, field), field
+    assert len(found.node.inputs) == len(wanted.node.inputs) == 2
+    assert all(map(operator.is_, found.node.inputs, wanted.node.inputs))
+    for field in ("constants", "saved"):
+        left, right = getattr(found.node, field), getattr(wanted.node, field)
+        assert (left is None) == (right is None)
+        for one, two in zip(left or (), right or (), strict=True):
+            assert_alike(one, two)
+    assert (found.node.where.file, wanted.node.where.file) == (__file__, __file__)
+    assert found.node.where.text == "found = method(x, other)"
+    assert wanted.node.where.text == "wanted = applied(method, x, other)"
+
+
+def assert_alike(one, two):
+    assert type(one) is type(two)
+    np.testing.assert_array_equal(one, two)
+    assert getattr(one, "dtype", None) == getattr(two, "dtype", None)
+
+
+@pytest.mark.parametrize(
+    "other", [np.ones(4), "text", object(), np.array([None] * 3)], ids=["shape", "str", "object", "objects"]
+)
+@pytest.mark.parametrize("name", ["__add__", "__rsub__", "__mul__", "__truediv__", "__pow__"])
+def test_an_operator_refuses_what_apply_refuses(name, other):
+    method = WRITTEN_OUT[name]
+    x = gw.variable(X)
+    with pytest.raises((gw.CodeError, TypeError)) as wanted:
+        applied(method, x, other)
+    if type(other) is object:  # Python asks the other side, and says itself that neither can
+        assert method(x, other) is NotImplemented
+        return
+    with pytest.raises(type(wanted.value)) as found:
+        method(x, other)
+    assert found.value.reason == wanted.value.reason
 
 
 # -------------------------------------------------------------------------------------------------------------- threads

@@ -150,6 +150,7 @@ def _sweep(
     strong: bool,
 ) -> list[Any]:
     oldest, nested = route.oldest, route.nested
+    written = any([hasattr(type(untracked(leaf.value)), "carrier") for leaf in leaves])
     gradients: dict[Node, Any] = {}
     for node, seed in seeds:
         prior = gradients.get(node)
@@ -160,9 +161,10 @@ def _sweep(
             continue
         gate = node.gate
         saved = node.saved
-        if nested:
+        if nested or written:
             place = node.instruction
             origin.set((node.code, place if place < 0 else ~place))
+        if nested:
             saved = tracked(node, wrap)
         shape, dtype = node.shape, node.dtype
         if strong:
@@ -189,8 +191,19 @@ def _sweep(
             if watch is not None:
                 watch(node, wire, gradient)
             prior = gradients.get(source)
-            gradients[source] = gradient if prior is None else prior + gradient
+            gradients[source] = total = gradient if prior is None else prior + gradient
+            if written:
+                _note(total, prior, source)
     return [gradients.get(leaf) for leaf in leaves]
+
+
+def _note(total: Any, prior: Any, source: Node) -> None:
+    """Write on the symbol of a gradient whose it is, for the names in what is written of it."""
+    symbol, before = untracked(total), untracked(prior)
+    if getattr(before, "gradient_of", None) is not None:
+        before.gradient_of = None  # only a part of it
+    if hasattr(symbol, "gradient_of") and symbol.gradient_of is None and symbol.instruction < 0:
+        symbol.gradient_of = untracked(source.value) if isinstance(source, Leaf) else (source.code, source.instruction)
 
 
 def fit(gradient: Any, source: Node) -> Any:

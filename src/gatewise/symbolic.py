@@ -59,6 +59,7 @@ class Tape:
         symbol.gate, symbol.operands, symbol.tape = gate, operands, self
         symbol.shape, symbol.dtype, symbol.weak = spec.shape, spec.dtype, spec.weak
         symbol.index = len(self.symbols)
+        symbol.gradient_of = None
         frame = sys._getframe(2)
         symbol.code, symbol.instruction = frame.f_code, frame.f_lasti
         if INTERNAL[frame.f_code.co_filename]:
@@ -121,7 +122,7 @@ class Tape:
 class Symbol:
     """A value that has shape and dtype but no numbers yet: the result of a gate, or an input of the script."""
 
-    __slots__ = ("code", "dtype", "gate", "index", "instruction", "operands", "shape", "tape", "weak")
+    __slots__ = ("code", "dtype", "gate", "gradient_of", "index", "instruction", "operands", "shape", "tape", "weak")
 
     gate: Any
     operands: tuple[Any, ...]
@@ -132,6 +133,7 @@ class Symbol:
     index: int
     code: Any
     instruction: int
+    gradient_of: Any  # the place in the user's code, or the symbol, whose gradient a sweep found this to be
 
     carrier: ClassVar[type[Tracked]]
 

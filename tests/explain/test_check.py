@@ -107,8 +107,23 @@ def test_kinks_are_laid_aside_and_named(f, x, gate):
     assert report.kinks[0].verdict == "kink"
     assert any(name in report.kinks[0].kink for name in gate.split("|"))
     assert report.worst is None
-    assert report, "a kink is no mistake"
+    assert not report, "nothing was compared"
     assert "says nothing about the gradient" in report.text()
+    assert "nothing could be checked: every comparison crosses a kink" in report.text()
+    assert "FAILED" not in report.text(), "a kink is no mistake"
+
+
+def test_a_kink_beside_a_comparison_is_no_mistake():
+    report = gw.check_grads(lambda x: np.sum(gw.relu(x)), (np.array([1.0, 0.0]),), 1)
+    assert [c.verdict for c in report.comparisons] == ["happy", "kink"]
+    assert report
+
+
+def test_arguments_without_entries_pass():
+    report = gw.check_grads(np.sum, (np.zeros((0, 3)),))
+    assert report
+    assert report.comparisons == ()
+    assert report.text() == "the arguments have no entries: there is nothing to check"
 
 
 def test_a_kink_names_the_line():

@@ -13,7 +13,9 @@ FAILED = 1
 @with_target
 @click.option("--order", type=click.IntRange(1, 2), default=1, show_default=True, help="2: second derivatives as well.")
 def check(expression: str, arguments: tuple[str, ...], order: int) -> None:
-    """Compare the gradients of EXPRESSION with central differences. The exit status is 1 when they differ.
+    """Compare the gradients of EXPRESSION with central differences.
+
+    The exit status is 1 when they differ, and where kinks leave nothing to compare.
 
     EXPRESSION and VALUEs are those of 'gatewise show'.
 

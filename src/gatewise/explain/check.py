@@ -90,7 +90,12 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether no comparison is worse than "fine", kinks set apart."""
+        """Whether no comparison is worse than "fine", kinks set apart; False where kinks left nothing to compare.
+
+        Of arguments without entries there is nothing to be wrong, so they pass.
+        """
+        if self.worst is None and self.comparisons:
+            return False
         return all(comparison.verdict in ("happy", "fine", "kink") for comparison in self.comparisons)
 
     @property
@@ -120,7 +125,9 @@ class GradientReport:
                 f"kink at {comparison.name}: {comparison.kink}; the numerical value "
                 f"{comparison.numerical:.6g} says nothing about the gradient {comparison.analytic:.6g}"
             )
-        if self.worst is None:
+        if not self.comparisons:
+            lines.append("the arguments have no entries: there is nothing to check")
+        elif self.worst is None:
             lines.append("nothing could be checked: every comparison crosses a kink; move the point a little")
         else:
             lines.append("the gradient check passed" if self.passed else "the gradient check FAILED")
@@ -155,7 +162,8 @@ def check_grads(
         seed: Of the random weights and directions.
 
     Returns:
-        A report: ``bool(report)`` tells whether the check passed, ``print(report)`` what was found.
+        A report: ``bool(report)`` tells whether the check passed, ``print(report)`` what was found. Where every
+        comparison crosses a kink nothing was checked, so it did not pass, and the report says so.
 
     Raises:
         DTypeError: No argument is floating.

@@ -36,6 +36,10 @@ PARALLEL = "gatewise_parallel"
 WRITTEN_OUT = 512
 
 
+#: What a step's function gets a pointer to: an entry of a value, or (with None) an offset in the arena.
+Place = tuple[Value | None, int]
+
+
 @dataclass
 class Built:
     """A module and what its caller must provide."""
@@ -112,6 +116,7 @@ class _Builder:
         self.module = ir.Module("gatewise") if outer is None else outer.module
         self.constants: dict[str, Any] = {} if outer is None else outer.constants
         self.calls: list[tuple[str, Call]] = [] if outer is None else outer.calls
+        self.functions: dict[Any, Any] = {} if outer is None else outer.functions
         self.shared = False
         self.steps: list[_Step] = []
         self.offsets: dict[Value, int] = {}
@@ -231,15 +236,15 @@ class _Builder:
             elif isinstance(step.step, Again):
                 failures.append(self._write_again(builder, table, step))
             elif step.parts == 1:
-                body = self._step_function(number, step)
-                builder.call(body, [table, whole(0), whole(1)])
+                body, places = self._step_function(number, step)
+                builder.call(body, [self._places(builder, table, places), whole(0), whole(1)])
             else:
-                body = self._step_function(number, step)
+                body, places = self._step_function(number, step)
                 if step.nest is not None:
                     self._fill_shared(builder, table, step)
                 kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
                 parallel = self.module.globals.get(PARALLEL) or ir.Function(self.module, kind, PARALLEL)
-                builder.call(parallel, [body, table, whole(step.parts)])
+                builder.call(parallel, [body, self._places(builder, table, places), whole(step.parts)])
                 if step.private:
                     self._join(builder, table, step)
         self._copy_outputs(builder, table)
@@ -302,45 +307,73 @@ class _Builder:
             self.constants[name] = array
         return variable
 
-    def _pointers(self, builder: ir.IRBuilder, table: Any) -> Callable[[Value], Any]:
-        """Pointers to values, each loaded once at the beginning of the function."""
-        known: dict[Value, Any] = {}
+    def _places(self, builder: ir.IRBuilder, table: Any, places: list[Place]) -> Any:
+        """A row of pointers for a step's function: to values, and to offsets in the arena."""
+        with builder.goto_entry_block():
+            row = builder.alloca(ir.ArrayType(POINTER, max(len(places), 1)))
+        row.type = POINTER  # llvmlite gives it a type of its own; for LLVM pointers are all alike
+        for number, place in enumerate(places):
+            value, offset = place
+            if value is None:
+                pointer = self._arena_pointer(builder, table, offset)
+            else:
+                pointer = self._pointer(builder, table, value)
+                if offset:
+                    pointer = builder.gep(pointer, [whole(offset * value.dtype.itemsize)], source_etype=I8)
+            self._set(builder, row, number, pointer)
+        return row
 
-        def pointer(value: Value) -> Any:
-            if value not in known:
-                with builder.goto_entry_block():
-                    known[value] = self._pointer(builder, table, value)
-            return known[value]
+    def _step_function(self, number: int, step: _Step) -> tuple[Any, list[Place]]:
+        """The function of a step, and what it must be handed pointers to. Steps that are alike share one function."""
+        signature, places = self._signature(step)
+        function = self.functions.get(signature)
+        if function is None:
+            kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
+            function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
+            self.functions[signature] = function
+            self._write_step(function, step, places)
+        return function, places
 
-        return pointer
+    def _signature(self, step: _Step) -> tuple[Any, list[Place]]:
+        """What a step's code depends on, without the places of what it reads and writes, and these."""
+        if step.nest is None:
+            product = step.step.value  # type: ignore[union-attr]
+            assert isinstance(product, Product) and step.workspace is not None
+            addresses = [self._operand(value) for value in (product.left, product.right, product)]
+            signature: Any = (self._spec(step), step.parts)
+            return signature, [*[(address.base, address.offset) for address in addresses], (None, step.workspace[0])]
+        signature, places = step.nest.signature()
+        private = step.private or {}
+        kept = tuple(places.index((value, 0)) for value in private)
+        return (signature, step.parts, kept), [*places, *[(None, offset) for offset in private.values()]]
 
-    def _step_function(self, number: int, step: _Step) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
-        function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
+    def _write_step(self, function: Any, step: _Step, places: list[Place]) -> None:
         function.linkage = "internal"
         function.attributes.add("nounwind")
-        entry = function.append_basic_block("entry")
-        builder = ir.IRBuilder(entry)
-        start_block = builder.append_basic_block("begin")
-        builder.branch(start_block)
-        builder.position_at_end(start_block)
-        table, part, parts = function.args
-        pointer = self._pointers(builder, table)
-        if step.nest is not None:
-            self._write_nest(builder, table, part, step, pointer)
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        row, part, _ = function.args
+        pointers = [self._table_entry(builder, row, number) for number in range(len(places))]
+        begin = builder.append_basic_block("begin")
+        builder.branch(begin)
+        builder.position_at_end(begin)
+        if step.nest is None:
+            self._write_product(builder, part, step, pointers)
         else:
-            self._write_product(builder, table, part, step, pointer)
+            known = dict(zip(places, pointers, strict=True))
+            offsets = step.private or {}
+            private = {value: known[None, offset] for value, offset in offsets.items()}
+            self._write_nest(builder, part, step, lambda value, offset: known[value, offset], private)
         builder.ret_void()
-        return function
 
-    def _write_nest(self, builder: ir.IRBuilder, table: Any, part: Any, step: _Step, pointer: Any) -> None:
+    def _write_nest(
+        self, builder: ir.IRBuilder, part: Any, step: _Step, pointer: Callable[[Value, int], Any], rooms: dict[Value, Any]
+    ) -> None:
         nest = step.nest
         assert nest is not None
         private = {}
-        for value, offset in (step.private or {}).items():
+        for value, room in rooms.items():
             size = -(-value.size * value.dtype.itemsize // ALIGNED) * ALIGNED
-            base = self._arena_pointer(builder, table, offset)
-            private[value] = builder.gep(base, [builder.mul(part, whole(size))], source_etype=I8)
+            private[value] = builder.gep(room, [builder.mul(part, whole(size))], source_etype=I8)
         emitter = NestEmitter(builder, nest, pointer, self.machine.vector_bytes, private)
         for write in nest.writes:
             if emitter.folds_into_memory(write) and (step.parts == 1 or write.root in private):
@@ -361,9 +394,10 @@ class _Builder:
         """Neutral entries for results that parts fold into memory, each into its own rows."""
         assert step.nest is not None
         private = step.private or {}
-        emitter = NestEmitter(
-            builder, step.nest, lambda value: self._pointer(builder, table, value), self.machine.vector_bytes, {}
-        )
+        def pointer(value: Value, _: int) -> Any:
+            return self._pointer(builder, table, value)
+
+        emitter = NestEmitter(builder, step.nest, pointer, self.machine.vector_bytes, {})
         for write in step.nest.writes:
             if emitter.folds_into_memory(write) and write.root not in private:
                 emitter.fill(write)
@@ -416,25 +450,17 @@ class _Builder:
             threads=step.parts,
         )
 
-    def _write_product(self, builder: ir.IRBuilder, table: Any, part: Any, step: _Step, pointer: Any) -> None:
+    def _write_product(self, builder: ir.IRBuilder, part: Any, step: _Step, pointers: list[Any]) -> None:
         product = step.step.value  # type: ignore[union-attr]
         assert isinstance(product, Product) and step.workspace is not None
         spec = self._spec(step)
         function = emit_product(self.module, spec, self.machine)
-        element = memory_type(product.dtype)
-        places = []
-        for value in (product.left, product.right, product):
-            address = self._operand(value)
-            base = pointer(address.base)
-            places.append(builder.gep(base, [whole(address.offset)], source_etype=element) if address.offset else base)
-        offset, room = step.workspace
-        workspace = self._arena_pointer(builder, table, offset)
-        workspace = builder.gep(workspace, [builder.mul(part, whole(room))], source_etype=I8)
+        workspace = builder.gep(pointers[3], [builder.mul(part, whole(step.workspace[1]))], source_etype=I8)
         count = units(spec, self.machine)
         begin, end = (
             builder.sdiv(builder.mul(p, whole(count)), whole(step.parts)) for p in (part, builder.add(part, whole(1)))
         )
-        builder.call(function, [*places, workspace, begin, end])
+        builder.call(function, [*pointers[:3], workspace, begin, end])
 
     # ---------------------------------------------------------------------------------------------- loops and branches
 

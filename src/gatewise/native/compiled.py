@@ -121,10 +121,7 @@ class Executable:
         return slow if self._entry is None else self._function("entry", slow)
 
     def _function(self, name: str, slow: Callable[..., Any]) -> Callable[..., Any]:
-        code = self.library.address(name)
-        made, definition = entry.function(getattr(self.f, "__name__", "compiled"), code, slow)
-        self._definitions.append(definition)
-        return made  # type: ignore[no-any-return]
+        return entry.function(getattr(self.f, "__name__", "compiled"), self.library, name, slow)
 
     # ------------------------------------------------------------------------------------------------------- loading
 
@@ -135,7 +132,6 @@ class Executable:
             pool.start(pool.threads())
             symbols[pool.PARALLEL] = pool.address()
         text = str(self.built.module)
-        self._definitions: list[Any] = []
         self._entry: Any = None
         if entry.usable():
             results = [entry.Result(value.shape, np.dtype(value.dtype.name)) for value in self.program.outputs]

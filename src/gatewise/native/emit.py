@@ -88,7 +88,7 @@ class NestEmitter:
     """Writes one nest into the current function."""
 
     def __init__(
-        self, builder: ir.IRBuilder, nest: Nest, pointer: Callable[[Value], Any], vector_bytes: int, private: dict[Value, Any]
+        self, builder: ir.IRBuilder, nest: Nest, pointer: Callable[[Value, int], Any], vector_bytes: int, private: dict[Value, Any]
     ) -> None:
         self.builder = builder
         self.nest = nest
@@ -245,7 +245,7 @@ class NestEmitter:
     def _entry(self, address: Address, lanes: int) -> tuple[Any, Any, int]:
         """Pointer to the base, index of the first entry or of every lane's, and the step from lane to lane."""
         builder = self.builder
-        index: Any = whole(address.offset)
+        index: Any = whole(0)
         inner = address.strides[-1] if self.rank and len(self.indices) == self.rank else 0
         for axis, stride in enumerate(address.strides[: len(self.indices)]):
             if stride:
@@ -264,10 +264,11 @@ class NestEmitter:
             if inner:
                 counting = [lane * inner for lane in range(lanes)]
                 index = builder.add(index, ir.Constant(ir.VectorType(I64, lanes), counting))
-        return self._base(address.base), index, inner
+        return self._base(address.base, address.offset), index, inner
 
-    def _base(self, value: Value) -> Any:
-        return self.private.get(value) or self.pointer(value)
+    def _base(self, value: Value, offset: int = 0) -> Any:
+        """Where entry `offset` of a value lies."""
+        return self.private.get(value) or self.pointer(value, offset)
 
     def _load(self, address: Address, dtype: np.dtype[Any], lanes: int, mask: Any) -> Any:
         builder = self.builder

@@ -15,7 +15,8 @@ import numpy as np
 from gatewise.errors import CodeError
 from gatewise.gate import broadcast_shapes, normalize_axes, normalize_axis
 from gatewise.graph import PYTHON_NUMBERS, dtype_name
-from gatewise.native.values import AxisMap, Builder, Call, Constant, Input, Program, Value, number_of, result_dtype
+from gatewise.native.values import AxisMap, Builder, Call, Constant, Input, Origin, Program, Value, number_of, result_dtype
+from gatewise.source import resolve
 from gatewise.symbolic import Script, Symbol
 
 #: Element-wise functions of the standard with a native form, by NumPy's names.
@@ -720,14 +721,32 @@ def lowered(script: Script) -> Program:
         value = builder.input(position, symbol.shape, symbol.dtype)
         inputs.append(value)
         handles[symbol] = Handle(library, value, symbol.weak)
+    places: dict[Any, list[Value]] = {}
     for symbol in script.symbols:
         operands = [handles[o] if isinstance(o, Symbol) else o for o in symbol.operands]
-        handles[symbol] = _lower(library, symbol, operands)
+        builder.origin = origin = Origin(symbol)
+        handles[symbol] = made = _lower(library, symbol, operands)
+        if made.value.origin is origin:
+            origin.result = made.value
+        places.setdefault((symbol.code, symbol.instruction), []).append(made.value)
+        origin.gradient_of = _whose(symbol.gradient_of, handles, places)
+    builder.origin = None
     outputs = tuple(
         handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs
     )
     assumptions = [*(handles[a].value for a in script.assumptions), *library.assumptions]
     return Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)))
+
+
+def _whose(found: Any, handles: dict[Symbol, Handle], places: dict[Any, list[Value]]) -> Value | str | None:
+    """The value whose gradient a symbol is; the variable's name where its line was run several times."""
+    if found is None:
+        return None
+    if isinstance(found, Symbol):
+        return handles[found].value if found in handles else None
+    values = places.get(found, [])
+    where = resolve(*found)
+    return values[0] if len(values) == 1 else None if where is None else where.target
 
 
 def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:

@@ -72,6 +72,40 @@ class Nest:
     writes: list[Write]
     sequential: bool
 
+    def signature(self) -> tuple[Any, list[tuple[Value, int]]]:
+        """What the nest's code depends on, without what lies where; and the values and entries that lie somewhere."""
+        places: dict[tuple[Value, int], int] = {}
+        numbers = {item: number for number, item in enumerate(self.items)}
+
+        def at(address: Address | None) -> Any:
+            if address is None:
+                return None
+            place = places.setdefault((address.base, address.offset), len(places))
+            dynamic = tuple((numbers[item], stride) for item, stride in address.dynamic)
+            return place, tuple(address.strides), dynamic
+
+        items = tuple(
+            (
+                _kind_of(item.value),
+                item.value.dtype.str,
+                tuple(numbers[operand] for operand in item.operands),
+                at(item.address),
+                item.iota,
+            )
+            for item in self.items
+        )
+        writes = tuple(
+            (numbers[w.item], at(w.address), w.function, w.reduced, w.root.dtype.str, w.root.size) for w in self.writes
+        )
+        return (tuple(self.extents), self.sequential, items, writes), list(places)
+
+
+def _kind_of(value: Value) -> Any:
+    """What an item computes, if it is not loaded."""
+    if isinstance(value, Map):
+        return value.function
+    return value.array.tobytes() if isinstance(value, Constant) and value.size == 1 else type(value).__name__
+
 
 def strides_of(shape: Shape) -> list[int]:
     """How far apart the entries along each axis lie in a contiguous array."""

@@ -21,14 +21,37 @@ Shape = tuple[int, ...]
 AxisMap = tuple[int, int, int]
 
 
+class Origin:
+    """What values are made for: a gate or input of the user's function. Only what is told about a program reads it."""
+
+    __slots__ = ("gradient_of", "result", "symbol")
+
+    def __init__(self, symbol: Any) -> None:
+        self.symbol = symbol
+        self.result: Value | None = None  # that of the values made here which is the gate's result
+        self.gradient_of: Value | str | None = None  # the value, or the variable, whose gradient the result is
+
+    @property
+    def derived(self) -> bool:
+        """Whether a sweep asked for the gate, on behalf of the gate whose place it tells."""
+        return bool(self.symbol.instruction < 0)
+
+    @property
+    def name(self) -> str | None:
+        """The variable that the user's line assigns the result to."""
+        where = self.symbol.where
+        return None if where is None else where.target
+
+
 class Value:
     """An array that the program computes or is given."""
 
-    __slots__ = ("dtype", "number", "shape")
+    __slots__ = ("dtype", "number", "origin", "shape")
 
     shape: Shape
     dtype: np.dtype[Any]
     number: int
+    origin: Origin | None
 
     @property
     def operands(self) -> tuple[Value, ...]:
@@ -286,13 +309,14 @@ class Builder:
     def __init__(self) -> None:
         self.known: dict[Any, Value] = {}
         self.count = 0
+        self.origin: Origin | None = None
 
     def _make(self, kind: type[Value], shape: Shape, dtype: Any, **parts: Any) -> Any:
         key = (kind, shape, dtype, *parts.values())
         value = self.known.get(key)
         if value is None:
             value = kind()
-            value.shape, value.dtype, value.number = shape, dtype, self.count
+            value.shape, value.dtype, value.number, value.origin = shape, dtype, self.count, self.origin
             self.count += 1
             for name, part in parts.items():
                 setattr(value, name, part)
@@ -319,7 +343,7 @@ class Builder:
         known = self.known.get(key)
         if known is None:
             known = Constant()
-            known.shape, known.dtype, known.number = array.shape, array.dtype, self.count
+            known.shape, known.dtype, known.number, known.origin = array.shape, array.dtype, self.count, self.origin
             known.array = array
             self.count += 1
             self.known[key] = known
@@ -596,7 +620,7 @@ def _unfolded(builder: Builder, piece: Value, places: tuple[AxisMap, ...]) -> li
 
 
 def _fresh(builder: Builder, value: Any, shape: Shape, dtype: Any) -> Any:
-    value.shape, value.dtype, value.number = shape, np.dtype(dtype), builder.count
+    value.shape, value.dtype, value.number, value.origin = shape, np.dtype(dtype), builder.count, builder.origin
     builder.count += 1
     return value
 
