@@ -58,6 +58,7 @@ class Measurement:
 def build(row: Row, peer: Peer, arguments: Arguments) -> Step:
     """The step of `peer` in `row`."""
     objective = row.by_hand if peer.name == "by hand" else row.instead.get(peer.name, row.objective)
+    assert objective is not None
     return peer.build(objective, *arguments)
 
 
@@ -151,8 +152,9 @@ class Running:
     def __init__(self, row: Row, name: str, limit: float) -> None:
         self.limit = limit
         self.process = None
-        if not PEERS[name].installed or name in row.skip:
-            note = f"skipped: {row.skip[name]}" if name in row.skip else "not installed"
+        without = {**row.skip, "by hand": "nobody has written it"} if row.by_hand is None else row.skip
+        if not PEERS[name].installed or name in without:
+            note = f"skipped: {without[name]}" if name in without else "not installed"
             self.measurement = Measurement(name, note)
             return
         spawn = get_context("spawn")

@@ -61,6 +61,17 @@ def gatewise(objective: Objective, parameters: Sequence[Any], constants: Sequenc
     return lambda: step(*parameters)
 
 
+def gatewise_compiled(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
+    """Value and gradient as one native program."""
+    import gatewise as gw
+
+    gw.set_threads(THREADS)
+    places = tuple(range(len(parameters)))
+    function = gw.value_and_grad(lambda *arguments: objective(np, *arguments), argnums=places)
+    step = gw.compile(function)
+    return lambda: step(*parameters, *constants)
+
+
 def gatewise_backward(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
     """The imperative way: variables, made once, and ``backward()``."""
     import gatewise as gw
@@ -134,16 +145,40 @@ def mygrad(objective: Objective, parameters: Sequence[Any], constants: Sequence[
     return step
 
 
-def torch(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
-    """PyTorch without compiling."""
+def casadi(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
+    """CasADi: the expression as a virtual machine's program, called through its buffers. Scalars only."""
+    import casadi as xp
+
+    symbols = [xp.SX.sym(f"x{i}") for i in range(len(parameters))]
+    value, x = objective(xp, *symbols, *constants), xp.vertcat(*symbols)
+    function = xp.Function("f", [x], [value, xp.gradient(value, x)])
+    buffer, evaluate = function.buffer()
+    point, result, gradient = np.array(parameters, float), np.zeros(1), np.zeros(len(parameters))
+    buffer.set_arg(0, memoryview(point))
+    buffer.set_res(0, memoryview(result))
+    buffer.set_res(1, memoryview(gradient))
+
+    def step(kept: Any = (function, buffer, point)) -> tuple[Any, Sequence[Any]]:  # CasADi holds plain addresses only
+        evaluate()
+        return result[0], list(gradient)
+
+    return step
+
+
+def torch(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], compiled: bool = False) -> Step:
+    """PyTorch; with `compiled`, the objective is handed to torch.compile."""
     import torch as xp
 
     xp.set_num_threads(THREADS)
     tensors = [xp.from_numpy(np.array(parameter)).requires_grad_() for parameter in parameters]
     fixed = [xp.from_numpy(constant) if isinstance(constant, np.ndarray) else constant for constant in constants]
+    if compiled:
+        run = xp.compile(partial(objective, xp))
+    else:
+        run = partial(objective, xp)
 
     def step() -> tuple[Any, Sequence[Any]]:
-        result = objective(xp, *tensors, *fixed)
+        result = run(*tensors, *fixed)
         return result, xp.autograd.grad(result, tensors)
 
     return step
@@ -171,10 +206,13 @@ PEERS = {
         Peer("by hand", "numpy", by_hand),
         Peer("gatewise", "gatewise", gatewise),
         Peer("gatewise backward()", "gatewise", gatewise_backward),
+        Peer("gatewise compiled", "gatewise", gatewise_compiled, traced=False),
         Peer("micrograd", "micrograd", micrograd),
         Peer("autograd", "autograd", autograd),
         Peer("mygrad", "mygrad", mygrad),
+        Peer("casadi", "casadi", casadi, traced=False),
         Peer("torch eager", "torch", torch, traced=False),
+        Peer("torch.compile", "torch", partial(torch, compiled=True), traced=False),
         Peer("jax", "jax", jax, traced=False),
         Peer("jax jit", "jax", partial(jax, jit=True), traced=False),
     )

@@ -44,6 +44,11 @@ def verdict(target: Target, ours: Measurement, others: Sequence[Measurement], ga
     if ours.median is None:
         return asked, "–", ours.note or "wrong gradient"
     rival = next((other for other in others if other.peer == target.rival), None)
+    if target.rival == "the best peer":
+        peers = [
+            o for o in others if o.median is not None and o.peer != "by hand" and not o.peer.startswith("gatewise")
+        ]
+        rival = min(peers, key=lambda other: other.median or 0.0, default=None)
     if target.rival and (rival is None or rival.median is None):
         return asked, "–", f"{target.rival} was not measured"
     if target.quantity == "memory":
@@ -53,7 +58,7 @@ def verdict(target: Target, ours: Measurement, others: Sequence[Measurement], ga
         shown = ("+ " if reached >= 0 else "− ") + amount(abs(reached))
     elif rival is not None and rival.median is not None:
         reached = ours.median / rival.median
-        shown = f"{reached:.2f} ×"
+        shown = f"{reached:.2f} ×" + (f" ({rival.peer})" if target.rival == "the best peer" else "")
     else:
         reached = ours.median
         shown = seconds(reached)
@@ -67,7 +72,8 @@ def summary(measured: Sequence[Measured]) -> str:
         for ours in measurements:
             if not ours.peer.startswith("gatewise") or ours.note.startswith("skipped"):
                 continue
-            for target in row.targets or (None,):
+            own = [t for t in row.targets if (t.ours or ours.peer.replace(" compiled", "?")) == ours.peer]
+            for target in own or (None,):
                 asked, reached, word = "–", "–", ours.note
                 if target is not None:
                     asked, reached, word = verdict(target, ours, measurements, getattr(row, "gates", 0))
@@ -77,7 +83,8 @@ def summary(measured: Sequence[Measured]) -> str:
 
 def table(row: Row | ProcessRow, measurements: Sequence[Measurement]) -> str:
     """All peers of one row, fastest first, then those without a time and why."""
-    ours = next((m.median for m in measurements if m.peer == "gatewise"), None)
+    ways = [m.median for m in measurements if m.peer.startswith("gatewise") and m.median is not None]
+    ours = min(ways, default=None)
     gates = getattr(row, "gates", 0)
     lines = [
         f"### {row.name}: {row.title}\n",

@@ -55,3 +55,7 @@ class TracedValueError(CodeError, TypeError):
 
 class UnsupportedError(CodeError, NotImplementedError):
     """A function, or an option of one, that Gatewise has no gradient for."""
+
+
+class ConvergenceError(CodeError, ArithmeticError):
+    """An iteration did not find what it was looking for."""
