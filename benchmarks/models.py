@@ -139,7 +139,7 @@ def conv_net(xp: Any, F1: Any, b1: Any, F2: Any, b2: Any, W: Any, b: Any, X: Any
     import gatewise as gw
 
     def block(x: Any, F: Any, b: Any) -> Any:
-        c = xp.maximum(gw.convolve_nd(x, F, padding=2) + b[:, None, None], 0.0)
+        c = xp.maximum(gw.conv(x, F, padding=2) + b[:, None, None], 0.0)
         n, k, h, w = c.shape
         return xp.max(c.reshape(n, k, h // 2, 2, w // 2, 2), axis=(3, 5))
 

@@ -9,6 +9,7 @@ from functools import wraps
 
 import numpy as np
 import pytest
+import scipy.special
 
 import gatewise as gw
 
@@ -63,6 +64,27 @@ CORNERS = [
     ("atan2 at the origin", np.arctan2, [0.0, 0.0], [0.0, 0.0]),
     ("sqrt", np.sqrt, [0.0], [INFINITY]),
     ("log", np.log, [0.0], [INFINITY]),
+    ("norm at the origin", np.linalg.norm, [[0.0, 0.0]], [[0.0, 0.0]]),
+    ("norm by formula", lambda x: np.sqrt(np.sum(x * x)), [[3.0, 4.0]], [[0.6, 0.8]]),
+    ("hypot at the origin", np.hypot, [0.0, 0.0], [0.0, 0.0]),
+    ("std of a constant", np.std, [[1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0]]),
+    ("var of a constant", np.var, [[1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0]]),
+    ("sinc", np.sinc, [0.0], [0.0]),
+    ("xlogy at 0, 0", scipy.special.xlogy, [0.0, 0.0], [0.0, 0.0]),
+    ("xlog1py at 0, -1", scipy.special.xlog1py, [0.0, -1.0], [0.0, 0.0]),
+    ("median tie", np.median, [[3.0, 1.0, 3.0, 3.0]], [[1 / 3, 0.0, 1 / 3, 1 / 3]]),
+    ("sort tie", lambda x: np.sort(x)[0], [[1.0, 1.0, 2.0]], [[0.5, 0.5, 0.0]]),
+    ("cumprod with a zero", lambda x: np.sum(np.cumprod(x)), [[2.0, 0.0, 3.0]], [[1.0, 8.0, 0.0]]),
+    ("log2", np.log2, [0.0], [INFINITY]),
+    ("log10", np.log10, [0.0], [INFINITY]),
+    ("log1p", np.log1p, [-1.0], [INFINITY]),
+    ("asin at 1", np.arcsin, [1.0], [INFINITY]),
+    ("asin at -1", np.arcsin, [-1.0], [INFINITY]),
+    ("acos at 1", np.arccos, [1.0], [-INFINITY]),
+    ("atanh at -1", np.arctanh, [-1.0], [INFINITY]),
+    ("clip at a traced lower bound", np.clip, [-1.0, -1.0, 1.0], [0.0, 1.0, 0.0]),
+    ("clip at a traced upper bound", np.clip, [1.0, -1.0, 1.0], [0.0, 0.0, 1.0]),
+    ("clip between bounds that meet", np.clip, [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]),
     ("clip at the lower bound", lambda x: np.clip(x, -1.0, 1.0), [-1.0], [0.0]),
     ("clip at the upper bound", lambda x: np.clip(x, -1.0, 1.0), [1.0], [0.0]),
     ("clip beyond", lambda x: np.clip(x, -1.0, 1.0), [5.0], [0.0]),
@@ -96,6 +118,65 @@ def test_forward_sweep_agrees_with_the_backward_sweep_at_the_corner(f, arguments
                 _, pushed = gw.jvp(f, primals, [tangent[()] for tangent in tangents])
             np.testing.assert_allclose(pushed, np.asarray(expected)[index], rtol=1e-12)
 
+
+@pytest.mark.parametrize("x", [-2.0, -1.0, 0.0, 1.0, 2.0])
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
+def test_clip_moves_with_its_operands_when_all_move_together(x, low, high):
+    _, pushed = gw.jvp(np.clip, (x, low, high), (1.0, 1.0, 1.0))
+    assert pushed == 1.0  # clip(x + t, low + t, high + t) is clip(x, low, high) + t, kinks or not
+
+
+# ------------------------------------------------------------------------------------------------- degenerate matrices
+
+#: Symmetric matrices in which eigenvalues coincide; so do the singular values.
+DEGENERATE = {
+    "identity": np.eye(3),
+    "zero": np.zeros((3, 3)),
+    "two alike": np.diag([2.0, 2.0, 5.0]),
+    "a turned one": np.array([[2.0, 1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 1.0, 2.0]]),  # eigenvalues 1, 1, 4
+}
+each_degenerate = pytest.mark.parametrize("matrix", DEGENERATE.values(), ids=DEGENERATE)
+
+
+@each_degenerate
+def test_symmetric_functions_of_equal_eigenvalues_have_their_exact_gradients(matrix):
+    """The trace of A², whose gradient is 2A, and the trace of A³, whose gradient is 3A²."""
+    for power in (2, 3):
+        found = gw.grad(lambda a, power=power: np.sum(np.linalg.eigvalsh(a) ** power))(matrix)
+        np.testing.assert_allclose(found, power * np.linalg.matrix_power(matrix, power - 1), atol=1e-12)
+
+
+@each_degenerate
+def test_symmetric_functions_of_equal_singular_values_have_their_exact_gradients(matrix):
+    """The sum of the squares of the singular values is that of all entries."""
+    found = gw.grad(lambda a: np.sum(np.linalg.svd(a, compute_uv=False) ** 2))(matrix)
+    np.testing.assert_allclose(found, 2 * matrix, atol=1e-12)
+
+
+@each_degenerate
+def test_what_does_not_depend_on_the_choice_of_eigenvectors_stays_right_where_eigenvalues_coincide(matrix):
+    def rebuilt(a):
+        values, vectors = np.linalg.eigh(a)
+        return np.sum((vectors * values) @ vectors.T * WEIGHTS)
+
+    found = gw.grad(rebuilt)(matrix)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found + found.T, WEIGHTS + WEIGHTS.T, atol=1e-12)
+
+
+@each_degenerate
+def test_what_does_not_depend_on_the_choice_of_singular_vectors_stays_right_where_singular_values_coincide(matrix):
+    def rebuilt(a):
+        u, s, vh = np.linalg.svd(a)
+        return np.sum((u * s) @ vh * WEIGHTS)
+
+    found = gw.grad(rebuilt)(matrix)
+    assert np.isfinite(found).all()
+    if np.linalg.matrix_rank(matrix) == 3:
+        np.testing.assert_allclose(found, WEIGHTS, atol=1e-12)
+
+
+WEIGHTS = np.arange(9.0).reshape(3, 3) ** 2 / 10
 
 SECOND = [
     ("where log", where_log, 0.0, 0.0),

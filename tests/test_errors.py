@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
+from numpy.testing.overrides import get_overridable_numpy_array_functions, get_overridable_numpy_ufuncs
 
 import gatewise as gw
+from gatewise.functions import VALUES_ONLY, of_numpy, reason, refusal, spelling
+from gatewise.gate import NUMPY_FUNCTIONS
+from gatewise.gates import load
 
 X = np.array([1.0, 2.0, 3.0])
 M = np.ones((2, 3))
@@ -64,7 +68,7 @@ MISTAKES = {
     "einsum operands": (lambda x: np.einsum("i,j->", x), gw.ShapeError, ["'i,j->'", "2 operands", "1 were given"]),
     "einsum output": (lambda x: np.einsum("i,i->k", x, x), gw.ShapeError, ["einsum", "'i,i->k'", "no operand has"]),
     "einsum sign": (lambda x: np.einsum("i?->i", x), gw.ShapeError, ["einsum", "not a letter"]),
-    "tensordot": (lambda x: np.tensordot(x, np.ones(2), axes=1), gw.ShapeError, ["einsum", "3", "2"]),
+    "tensordot": (lambda x: np.tensordot(x, np.ones(2), axes=1), gw.ShapeError, ["tensordot", "(3,)", "(2,)", "axes="]),
     "list of traced values": (lambda x: x * [x[0], x[1], 1.0], gw.DTypeError, ["list", "np.stack([...])"]),
     "function of a list": (lambda x: np.sin([x[0], x[1]]), gw.GatewiseError, ["np.stack"]),
     "string": (lambda x: x + "a", gw.DTypeError, ["str", "'a'"]),
@@ -137,6 +141,119 @@ def test_an_error_of_the_users_own_passes_through():
 
     with pytest.raises(KeyError, match="mine"):
         gw.grad(f)(X)
+
+
+# ------------------------------------------------------------------------------------ over all functions and all gates
+
+load()  # the families that are otherwise imported when first asked for
+
+MATRIX = np.arange(6.0).reshape(2, 3) + 0.5
+PLACES = np.zeros((2, 3), int)
+#: What functions with an axis take besides the array.
+BESIDES = {
+    "quantile": (0.5,), "percentile": (30,), "nanquantile": (0.5,), "nanpercentile": (30,), "roll": (1,),
+    "repeat": (2,), "array_split": (2,), "split": (1,), "append": (MATRIX,), "insert": (0, 1.0), "delete": (0,),
+    "sliding_window_view": (2,), "take": ([0],), "partition": (0,), "argpartition": (0,), "cross": (MATRIX,),
+    "take_along_axis": (PLACES,), "put_along_axis": (PLACES, 1.0), "vecdot": (MATRIX,), "linspace": (MATRIX, 3),
+    "logspace": (MATRIX, 3), "geomspace": (MATRIX, 3),
+}  # fmt: skip
+
+
+def along(function, axis):
+    """A call of a function with an axis."""
+    x = gw.variable(MATRIX)
+    if function is np.apply_along_axis:
+        return function(np.sum, axis, x)
+    if function is np.compress:
+        return function([True], x, axis=axis)
+    if function in (np.stack, np.concatenate):
+        return function([x, x], axis=axis)
+    return function(x, *BESIDES.get(function.__name__, ()), axis=axis)
+
+
+WITH_AXIS = [
+    function
+    for function in NUMPY_FUNCTIONS
+    if not isinstance(function, np.ufunc) and "axis" in inspect.signature(function).parameters
+]
+
+
+@pytest.mark.parametrize("axis", [7, -9, 1.5, "rows"])
+@pytest.mark.parametrize("function", WITH_AXIS, ids=spelling)
+def test_a_wrong_axis_names_the_function_the_axis_and_the_line(function, axis):
+    kind = np.exceptions.AxisError if isinstance(axis, int) else TypeError
+    with pytest.raises(gw.GatewiseError) as caught:
+        along(function, axis)
+    assert isinstance(caught.value, kind)
+    message = str(caught.value)
+    assert function.__name__ in message
+    assert repr(axis) in message
+    assert f"at {__file__}:" in message
+
+
+OF_TWO = [ufunc for ufunc in NUMPY_FUNCTIONS if isinstance(ufunc, np.ufunc) and ufunc.nin == 2 and not ufunc.signature]
+
+
+@pytest.mark.parametrize("ufunc", OF_TWO, ids=spelling)
+def test_shapes_that_do_not_broadcast_are_named_with_the_function_the_line_and_the_way_out(ufunc):
+    other = np.ones(4, int if ufunc is np.ldexp else float)
+    with pytest.raises(gw.ShapeError) as caught:
+        ufunc(gw.variable(X), other)
+    message = str(caught.value)
+    for words in (ufunc.__name__, "(3,) and (4,)", "use reshape", f"at {__file__}:", "ufunc(gw.variable(X), other)"):
+        assert words in message
+
+
+#: What holds no numbers, or has its own rules for them; what the message calls it.
+NO_NUMBERS = {
+    "strings": (np.array(["a", "b", "c"]), "<U1"),
+    "objects": (np.array([None, 1, 2]), "object"),
+    "dates": (np.array(["2020-01-01"] * 3, "datetime64[D]"), "datetime64[D]"),
+    "records": (np.array([(1.0, 2)] * 3, [("a", float), ("b", int)]), "[('a', '<f8'), ('b', '<i8')]"),
+    "masked": (np.ma.array(X, mask=[0, 1, 0]), "MaskedArray"),
+    "matrix": (X[None].view(np.matrix), "matrix"),
+}
+
+
+@pytest.mark.parametrize(("value", "words"), NO_NUMBERS.values(), ids=NO_NUMBERS)
+@pytest.mark.parametrize("ufunc", [f for f in OF_TWO if f is not np.ldexp], ids=spelling)
+def test_what_holds_no_numbers_is_refused_beside_a_traced_array(ufunc, value, words):
+    for operands in ((gw.variable(X), value), (value, gw.variable(X))):
+        with pytest.raises(gw.DTypeError) as caught:
+            ufunc(*operands)
+        assert words in str(caught.value)
+        assert f"at {__file__}:" in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "words"), NO_NUMBERS.values(), ids=NO_NUMBERS)
+@pytest.mark.parametrize(
+    "ask", [gw.grad(np.sum), gw.value_and_grad(np.sum), gw.jacobian(np.sin), gw.hessian(np.sum), gw.variable]
+)
+def test_what_holds_no_numbers_has_no_gradient(ask, value, words):
+    with pytest.raises(gw.DTypeError) as caught:
+        ask(value)
+    assert words in str(caught.value)
+    assert f"at {__file__}:" in str(caught.value)
+
+
+WITHOUT = [
+    function
+    for function in {*get_overridable_numpy_array_functions(), *get_overridable_numpy_ufuncs()}
+    if of_numpy(function) is None and function.__name__ not in VALUES_ONLY and not function.__name__.startswith("_")
+]
+SPECIAL_WITHOUT = [f for f in vars(scipy.special).values() if isinstance(f, np.ufunc) and of_numpy(f) is None]
+
+
+@pytest.mark.parametrize("function", sorted({*WITHOUT, *SPECIAL_WITHOUT}, key=spelling), ids=spelling)
+def test_a_function_without_a_gradient_says_why_or_names_the_nearest_that_has_one(function):
+    with pytest.raises(gw.CodeError) as caught:
+        raise refusal(function)
+    message = str(caught.value)
+    assert spelling(function) in message
+    why = reason(function)
+    nearest = message.partition("the nearest that has one is ")[2].split("\n")[0]
+    assert (why and why in message) or nearest.removeprefix("scipy.").startswith(("np.", "special."))
+    assert f"at {__file__}:" in message
 
 
 # ------------------------------------------------------------------------------------------------ what a gradient needs

@@ -11,12 +11,15 @@ import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier
 
 import numpy as np
 import pytest
+import scipy.special
 
 import gatewise as gw
 from gatewise.gate import REGISTRY, Elementwise
+from gatewise.gates import load
 from gatewise.gates.conversion import INPUT
 from gatewise.graph import Leaf, Spec, apply
 from gatewise.source import resolve
@@ -137,6 +140,49 @@ def test_memory_is_flat_over_many_gradients():
         tracemalloc.stop()
     assert left < 50_000
     assert peak < 12 * large.nbytes
+
+
+#: One function of each family of gates, cheap enough to be differentiated often.
+OF_EACH_FAMILY = {
+    "arithmetic": lambda x: x * x / (x + 4.0),
+    "exponential": lambda x: np.exp(x) + gw.sigmoid(x),
+    "trigonometric": lambda x: np.sin(np.arctan2(x, 2.0)),
+    "selection": lambda x: np.where(x > 0, np.maximum(x, 1.0), np.clip(x, -0.5, 0.5)),
+    "reduction": lambda x: np.max(x) * np.mean(x) + np.prod(x),
+    "contraction": lambda x: np.einsum("i,i->", x, x) + x @ x,
+    "movement": lambda x: np.concatenate([x.reshape(3, 1).T[0], x[::-1]]),
+    "indexing": lambda x: x[[0, 2, 0]] * x[1:2],
+    "writing": lambda x: gw.setitem(x, 0, x[1]),
+    "arrangement": lambda x: np.tril(np.outer(x, x)),
+    "cumulative": lambda x: np.cumsum(x) * np.cumprod(x),
+    "ordering": lambda x: np.sort(x) * np.interp(x, [0.0, 1.0], [2.0, 5.0]),
+    "statistics": lambda x: np.median(x) * np.std(x),
+    "products": lambda x: np.kron(x, x),
+    "norms": np.linalg.norm,
+    "linalg": lambda x: np.linalg.solve(np.eye(3) * 4 + x[:, None] * x, x),
+    "fourier": lambda x: np.abs(np.fft.rfft(x)),
+    "convolution": lambda x: np.convolve(x, x),
+    "smooth": lambda x: gw.softmax(x) * np.sinc(x),
+    "special": lambda x: scipy.special.erf(x) * scipy.special.xlogy(2.0, x * x),
+    "tabulated": lambda x: scipy.special.expit(x) + scipy.special.j0(x),
+    "strong zero": lambda x: np.where(x > 0.5, np.log(x - 0.5), 0.0),
+}
+
+
+@pytest.mark.parametrize("f", OF_EACH_FAMILY.values(), ids=OF_EACH_FAMILY)
+def test_memory_is_flat_over_many_gradients_of_each_family(f):
+    gradient = gw.grad(lambda x: np.sum(f(x)))
+    number = 1000
+    with np.errstate(all="ignore"), no_collector():
+        for _ in range(number):  # the interpreter specialises code that runs often, and NumPy keeps some buffers, once
+            gradient(X)
+        gc.collect()  # here and below it empties the interpreter's lists of freed objects too
+        before = sys.getallocatedblocks()
+        for _ in range(number):
+            gradient(X)
+        assert gc.collect() == 0
+        left = sys.getallocatedblocks() - before
+    assert left < number / 4  # one object left behind by each call would make it `number`
 
 
 def value_of(array):
@@ -417,6 +463,54 @@ def test_eight_threads_at_once_give_the_bits_of_one():
     expected = [work(seed) for seed in range(40)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(work, range(40))) == expected
+
+
+def of_the_catalogue(gate, sample):
+    """The bits of a gate's value, gradients, pushed tangents and second derivatives at a sample of its own."""
+    instance, inputs = gate(**dict(sample.static)), sample.make()
+    places = [
+        place
+        for place, value in enumerate(inputs)
+        if gate.rules and isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fc" and gate.rules[place]
+    ]
+
+    def f(*moved):
+        full = list(inputs)
+        for place, value in zip(places, moved, strict=True):
+            full[place] = value
+        return apply(instance, *full)
+
+    start = [inputs[place] for place in places]
+    parts = [f(*start)]
+    if places and np.asarray(parts[0]).dtype.kind in "fc":
+        loss = lambda *moved: gw.sum(gw.sin(gw.real(f(*moved))))  # noqa: E731
+        gradient = gw.grad(loss, argnums=tuple(range(len(places))))
+        parts += [*gradient(*start), gw.jvp(f, start, start)[1], *gw.jvp(lambda *m: gradient(*m), start, start)[1]]
+    return b"".join(np.asarray(part).tobytes() for part in parts)
+
+
+def test_eight_threads_at_once_give_the_bits_of_one_over_the_whole_catalogue():
+    load()
+    cases = [(gate, sample) for _, gate in sorted(REGISTRY.items()) for sample in gate.samples[:2]]
+    number = 8
+    start = Barrier(number)
+
+    def work(thread):
+        start.wait()
+        order = np.roll(np.arange(len(cases)), thread * len(cases) // number)
+        return {case: of_the_catalogue(*cases[case]) for case in order}
+
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that threads meet in the middle of everything
+    try:
+        with ThreadPoolExecutor(number) as pool:
+            found = list(pool.map(work, range(number)))
+    finally:
+        sys.setswitchinterval(switching)
+    assert len(cases) > 200
+    for number, case in enumerate(cases):
+        expected = of_the_catalogue(*case)
+        assert all(of_thread[number] == expected for of_thread in found), case
 
 
 # ---------------------------------------------------------------------------------------------------------------- where

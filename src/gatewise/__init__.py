@@ -11,6 +11,7 @@ from gatewise.array import Array, stop_gradient, variable
 from gatewise.errors import (
     AxisError,
     CodeError,
+    ConvergenceError,
     DTypeError,
     GatewiseError,
     IndexingError,
@@ -21,7 +22,7 @@ from gatewise.errors import (
     UnsupportedError,
 )
 from gatewise.gates import *  # noqa: F403  the catalogue's functions, gw.exp and so on
-from gatewise.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from gatewise.transforms import grad, hvp, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
@@ -31,6 +32,7 @@ __all__ = [
     "AxisError",
     "Circuit",
     "CodeError",
+    "ConvergenceError",
     "DTypeError",
     "GatewiseError",
     "GradientReport",
@@ -45,15 +47,19 @@ __all__ = [
     "compile",
     "cond",
     "custom_gradient",
+    "fixed_point",
     "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "root",
     "scan",
     "set_threads",
     "show",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "threads",
     "trace",
@@ -69,7 +75,9 @@ if TYPE_CHECKING:
     from gatewise.batching import vmap
     from gatewise.circuit import Circuit, show, trace
     from gatewise.explain.check import GradientReport, check_grads
+    from gatewise.jacobians import hessian, jacobian
     from gatewise.loops import cond, fori_loop, scan, while_loop
+    from gatewise.sparse import sparse_hessian, sparse_jacobian
     from gatewise.whole import checkpoint, custom_gradient
 
 #: Names that are imported when first used, so that `import gatewise` stays quick.
@@ -78,6 +86,10 @@ _LATER = {
     "show": "gatewise.circuit",
     "trace": "gatewise.circuit",
     "vmap": "gatewise.batching",
+    "hessian": "gatewise.jacobians",
+    "jacobian": "gatewise.jacobians",
+    "sparse_hessian": "gatewise.sparse",
+    "sparse_jacobian": "gatewise.sparse",
     "GradientReport": "gatewise.explain.check",
     "check_grads": "gatewise.explain.check",
     "checkpoint": "gatewise.whole",
@@ -85,6 +97,8 @@ _LATER = {
     "compile": "gatewise.native.compiled",
     "set_threads": "gatewise.native.pool",
     "threads": "gatewise.native.pool",
+    "fixed_point": "gatewise.implicit",
+    "root": "gatewise.implicit",
     "cond": "gatewise.loops",
     "fori_loop": "gatewise.loops",
     "scan": "gatewise.loops",

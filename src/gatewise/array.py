@@ -16,7 +16,7 @@ import numpy as np
 
 from gatewise import functions, gates, libraries, ufuncs
 from gatewise.backward import plan, sweep
-from gatewise.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
+from gatewise.errors import CodeError, DTypeError, ShapeError, TracedValueError, UnsupportedError
 from gatewise.functions import values_of
 from gatewise.gate import NUMPY_FUNCTIONS
 from gatewise.gates.arithmetic import ADD, DIVIDE, FLOOR_DIVIDE, MULTIPLY, POWER, REMAINDER, SUBTRACT
@@ -439,7 +439,10 @@ class Array(Methods):
         if method == "__call__" and not options:
             function = NUMPY_FUNCTIONS.get(ufunc) or functions.of_numpy(ufunc)
             if function is not None:
-                return function(*inputs)
+                try:
+                    return function(*inputs)
+                except CodeError as error:
+                    raise functions.naming(error, ufunc) from error.__cause__
         return ufuncs.call(ufunc, method, inputs, options)
 
     @classmethod

@@ -150,7 +150,7 @@ def _sweep(
     strong: bool,
 ) -> list[Any]:
     oldest, nested = route.oldest, route.nested
-    written = any([hasattr(type(untracked(leaf.value)), "carrier") for leaf in leaves])
+    written = any(hasattr(type(untracked(leaf.value)), "carrier") for leaf in leaves)
     gradients: dict[Node, Any] = {}
     for node, seed in seeds:
         prior = gradients.get(node)
@@ -200,10 +200,16 @@ def _sweep(
 def _note(total: Any, prior: Any, source: Node) -> None:
     """Write on the symbol of a gradient whose it is, for the names in what is written of it."""
     symbol, before = untracked(total), untracked(prior)
-    if getattr(before, "gradient_of", None) is not None:
-        before.gradient_of = None  # only a part of it
-    if hasattr(symbol, "gradient_of") and symbol.gradient_of is None and symbol.instruction < 0:
-        symbol.gradient_of = untracked(source.value) if isinstance(source, Leaf) else (source.code, source.instruction)
+    whose = untracked(source.value) if isinstance(source, Leaf) else (source.code, source.instruction)
+    if hasattr(before, "gradient_of"):
+        before.gradient_of = tuple([found for found in before.gradient_of if not _is_same_place(found, whose)])
+    if hasattr(symbol, "gradient_of"):
+        symbol.gradient_of = (*symbol.gradient_of, whose)
+
+
+def _is_same_place(one: Any, other: Any) -> bool:
+    """Whether two notes are of one leaf or one line; a comparison of symbols would be written down."""
+    return one is other or (type(one) is tuple and type(other) is tuple and one == other)
 
 
 def fit(gradient: Any, source: Node) -> Any:
@@ -280,6 +286,8 @@ def has_nan(gradient: Any) -> bool:
     if value is None:
         return False
     if isinstance(value, np.ndarray) and value.ndim:
+        if value.dtype.kind == "c":  # whose squares may overflow to inf - inf
+            return bool(np.isnan(value).any())
         total = np.vdot(value, value)  # a sum of squares is NaN exactly when an entry is
         return bool(total != total)
     if isinstance(value, np.ndarray | np.generic):

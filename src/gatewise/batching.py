@@ -527,7 +527,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
         ]
         _require_one_count(counts)
         results, rebuild = tree.flatten(f(*examples, **kwargs))
-        return rebuild([_gathered(result, level, next(iter(counts)), out_axes) for result in results])
+        return rebuild([gathered(result, level, next(iter(counts)), out_axes) for result in results])
 
     return mapped
 
@@ -597,7 +597,7 @@ def carried(value: Batched) -> BatchArray:
     return BatchArray.of(Leaf(INPUT, value, wanted=False), value)
 
 
-def _gathered(result: Any, level: int, count: int, axis: int) -> Any:
+def gathered(result: Any, level: int, count: int, axis: int) -> Any:
     """A result of the mapped function with its examples along an axis."""
     value = result.value if isinstance(result, BatchArray) else result
     if isinstance(value, Batched) and value.level == level:

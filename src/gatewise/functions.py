@@ -168,13 +168,23 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise refusal(function)
     try:
         return ours(*args, **kwargs)
+    except CodeError as error:
+        raise naming(error, function) from error.__cause__
     except TypeError as error:
-        if isinstance(error, CodeError) or _takes(ours, args, kwargs):
+        if _takes(ours, args, kwargs):
             raise
         named = dict(zip(_parameters(function)[1 : len(args)], args[1:], strict=False)) | kwargs
         if len(args) > 1 and _takes(ours, args[:1], named):  # what NumPy takes by place, ours may take by name
             return ours(*args[:1], **named)
         raise UnsupportedError(f"{spelling(function)}: {error}") from None
+
+
+def naming(error: CodeError, function: Any) -> CodeError:
+    """The error, with the function's name in front where the gate that failed has another one."""
+    if function.__name__ in error.reason:
+        return error
+    place = str(error).removeprefix(error.reason)
+    return type(error)(f"{spelling(function)}: {error.reason}", place)
 
 
 @cache

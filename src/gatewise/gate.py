@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from gatewise.errors import AxisError, DTypeError, ShapeError, UnsupportedError
-from gatewise.graph import PYTHON_NUMBERS, Spec, namespace
+from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked, dtype_name, namespace, plain
 
 if TYPE_CHECKING:
     from gatewise.samples import Sample
@@ -74,6 +74,8 @@ class Gate:
     elementwise: ClassVar[bool] = False
     #: Linear in its single input, so that its forward is also its push-forward.
     linear: ClassVar[bool] = False
+    #: Linear in all of its inputs together, so that its forward pushes their tangents at once.
+    jointly_linear: ClassVar[bool] = False
     #: Complex-differentiable; a gate that is not writes its local gradients for complex inputs itself.
     holomorphic: ClassVar[bool] = True
 
@@ -318,6 +320,13 @@ class Movement(Gate):
 class Contraction(Gate):
     """Gates that multiply and sum over shared axes: linear in each input with the others held."""
 
+    def letters(self, *ndims: int) -> tuple[tuple[str, ...], str] | None:
+        """The product as einsum writes it, for operands of so many axes: letters per operand, and of the output.
+
+        None where letters cannot say it.
+        """
+        return None
+
 
 # ------------------------------------------------------------------------------------------------ helpers for gates
 
@@ -363,8 +372,27 @@ def normalize_axis(axis: Any, ndim: int, gate: str) -> int:
     except AttributeError:
         raise DTypeError(f"{gate}: an axis is an integer; got {axis!r}") from None
     if not -ndim <= index < ndim:
-        raise AxisError(f"{gate}: axis {index} is out of range for an array of {ndim} axes (-{ndim} to {ndim - 1})")
+        reach = f"for an array of {ndim} axes (-{ndim} to {ndim - 1})" if ndim else "since a single number has no axes"
+        raise AxisError(f"{gate}: axis {index} is out of range {reach}")
     return index % ndim
+
+
+def loop_dtype(ufunc: np.ufunc, *operands: Any) -> np.dtype[Any]:
+    """The dtype in which NumPy computes a ufunc for arrays like the operands: for integers often a floating one.
+
+    Raises:
+        DTypeError: NumPy has none for their dtypes.
+    """
+    for operand in operands:
+        if not isinstance(operand, Tracked):
+            plain(operand)
+    names = [dtype_name(operand.dtype) for operand in operands]
+    try:
+        return ufunc.resolve_dtypes((*map(np.dtype, names), None))[0]
+    except TypeError:
+        raise DTypeError(
+            f"{ufunc.__name__} is not defined for {' and '.join(names)}: convert first, or take x.real or abs(x)"
+        ) from None
 
 
 def refuse(function: str, options: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ class Tape:
         symbol.gate, symbol.operands, symbol.tape = gate, operands, self
         symbol.shape, symbol.dtype, symbol.weak = spec.shape, spec.dtype, spec.weak
         symbol.index = len(self.symbols)
-        symbol.gradient_of = None
+        symbol.gradient_of = ()
         frame = sys._getframe(2)
         symbol.code, symbol.instruction = frame.f_code, frame.f_lasti
         if INTERNAL[frame.f_code.co_filename]:
@@ -133,7 +133,7 @@ class Symbol:
     index: int
     code: Any
     instruction: int
-    gradient_of: Any  # the place in the user's code, or the symbol, whose gradient a sweep found this to be
+    gradient_of: tuple[Any, ...]  # the symbols, or places in the user's code, whose gradient a sweep found this to be
 
     carrier: ClassVar[type[Tracked]]
 

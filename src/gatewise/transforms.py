@@ -30,7 +30,6 @@ from gatewise.graph import (
     is_complex,
     namespace,
     plain,
-    pointing,
     surfaced,
     untracked,
 )
@@ -111,25 +110,31 @@ class Run:
             return Plan([], (), 0, False)
         return plan([output.node for output in outputs if isinstance(output, Tracked)], self.leaves)
 
-    def gradients(self, route: Plan, outputs: Sequence[Any], upstream: Sequence[Any]) -> tuple[Any, ...]:
-        """Gradients in the structure of each differentiated argument."""
+    def flat_gradients(self, route: Plan, outputs: Sequence[Any], upstream: Sequence[Any]) -> list[Any]:
+        """A gradient for every leaf of the differentiated arguments."""
         if not self.leaves:
-            flat = []
-        else:
-            seeds = [
-                (output.node, seed)
-                for output, seed in zip(outputs, upstream, strict=True)
-                if isinstance(output, Tracked) and output.node.leaf >= route.oldest
-            ]
-            flat = sweep(route, seeds, self.leaves, Array)
-        whole = [
+            return []
+        seeds = [
+            (output.node, seed)
+            for output, seed in zip(outputs, upstream, strict=True)
+            if isinstance(output, Tracked) and output.node.leaf >= route.oldest
+        ]
+        flat = sweep(route, seeds, self.leaves, Array)
+        return [
             surfaced(filled(leaf.value, 0) if gradient is None else gradient)
             for leaf, gradient in zip(self.leaves, flat, strict=True)
         ]
+
+    def gradients(self, route: Plan, outputs: Sequence[Any], upstream: Sequence[Any]) -> tuple[Any, ...]:
+        """Gradients in the structure of each differentiated argument."""
+        return self.rebuilt(self.flat_gradients(route, outputs, upstream))
+
+    def rebuilt(self, flat: list[Any]) -> tuple[Any, ...]:
+        """One thing per leaf, in the structure of each differentiated argument."""
         result = []
         for number, rebuild in self.rebuilds:
-            result.append(rebuild(whole[:number]))
-            whole = whole[number:]
+            result.append(rebuild(flat[:number]))
+            flat = flat[number:]
         return tuple(result)
 
 
@@ -145,7 +150,7 @@ def _released(value: Any, nested: bool) -> Any:
 _REAL = frozenset({np.dtype("float64"), np.dtype("float32")})
 
 
-def _positions(argnums: Any) -> tuple[int, ...]:
+def positions_of(argnums: Any) -> tuple[int, ...]:
     """argnums as a tuple of integers."""
     return tuple(map(operator.index, argnums)) if isinstance(argnums, tuple | list) else (operator.index(argnums),)
 
@@ -203,7 +208,7 @@ def value_and_grad(
         >>> float(value), gradient.tolist()
         (5.0, [2.0, 4.0])
     """
-    positions = _positions(argnums)
+    positions = positions_of(argnums)
     single = isinstance(argnums, int)
 
     @wraps(f)
@@ -304,14 +309,17 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     outputs, rebuild = tree.flatten(run.output)
     route = run.route(outputs)
     nested = route.nested or any(isinstance(t, Tracked) for t in directions)
-    known = push(route, dict(zip(run.leaves, directions, strict=True)), Array)
+    reached = [output.node for output in outputs if isinstance(output, Tracked)]
+    known = push(route, dict(zip(run.leaves, directions, strict=True)), reached, Array)
     moved = []
     for output in outputs:
         tangent = known.get(output.node) if isinstance(output, Tracked) else None
         if tangent is None:
             tangent = filled(arrayed(stop_gradient(output)), 0)
         elif has_nan(tangent):
-            tangent = _released(_transposed_pullback(run, route, output, directions), nested)
+            with np.errstate(all="ignore"):
+                moved_back = _transposed_pullback(run, route, output, directions)
+            tangent = _released(moved_back, nested)
         moved.append(surfaced(tangent))
     return rebuild([_released(output, nested) for output in outputs]), rebuild(moved)
 
@@ -330,71 +338,14 @@ def _transposed_pullback(run: Run, route: Plan, output: Array, directions: Seque
     total = 0.0
     for gradient, direction in zip(pulled, directions, strict=True):
         if gradient is not None:
-            total = total + gates.sum(gradient * direction)
+            products = gates.conj(gradient) * direction if is_complex(gradient.dtype) else gradient * direction
+            total = total + gates.sum(gates.real(products))
     if not isinstance(total, Tracked):  # every gradient is zero, whatever the upstream gradient
         return filled(output.value, 0)
     leaf = upstream.node
     assert isinstance(leaf, Leaf)
     back = plan([total.node], [leaf])
     return sweep(back, [(total.node, filled(total.value, 1))], [leaf], Array)[0]
-
-
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The function that returns all first derivatives of `f`: shape (*output shape, *input shape).
-
-    One backward sweep per entry of the output, over one run of `f`. For nested outputs or arguments the result nests
-    accordingly: the structure of the output, and in it the structure of the argument.
-
-    Example:
-        >>> import gatewise as gw, numpy as np
-        >>> gw.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0])).tolist()
-        [[2.0, 0.0], [0.0, 4.0]]
-    """
-    positions = _positions(argnums)
-    single = isinstance(argnums, int)
-
-    @wraps(f)
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        run = Run(f, args, kwargs, positions)
-        outputs, rebuild = tree.flatten(run.output)
-        blocks = [_jacobian_rows(run, output) for output in outputs]
-        return rebuild([block[0] if single else block for block in blocks])
-
-    return jacobian_of
-
-
-def _jacobian_rows(run: Run, output: Any) -> tuple[Any, ...]:
-    """For one output array, the Jacobian with respect to every differentiated argument."""
-    shape = tuple(output.shape) if hasattr(output, "shape") else np.shape(output)
-    if any(is_complex(node.dtype) for node in [*run.leaves, *([output.node] if isinstance(output, Tracked) else [])]):
-        raise DTypeError("a jacobian is of real functions of real arguments; for complex ones use gw.vjp or gw.jvp")
-    route = run.route([output])
-    like = arrayed(output.value if isinstance(output, Tracked) else output)
-    rows: list[list[Any]] = []
-    for index in np.ndindex(*shape):
-        leaves, rebuild = tree.flatten(run.gradients(route, [output], [pointing(like, index)]))
-        rows.append(leaves)
-    if not rows:
-        empty, rebuild = tree.flatten(run.gradients(route, [output], [filled(like, 0)]))
-        stacked = [libraries.zeros(namespace((like,)), shape + tuple(leaf.shape), like) for leaf in empty]
-    else:
-        stacked = [
-            gates.reshape(gates.stack([row[i] for row in rows]), shape + tuple(rows[0][i].shape))
-            for i in range(len(rows[0]))
-        ]
-    whole: tuple[Any, ...] = rebuild(stacked)
-    return whole
-
-
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """The function that returns all second derivatives of `f`: shape (*input shape, *input shape).
-
-    Example:
-        >>> import gatewise as gw, numpy as np
-        >>> gw.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0])).tolist()
-        [[10.0, 6.0], [6.0, 0.0]]
-    """
-    return jacobian(grad(f, argnums), argnums)
 
 
 def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:

@@ -75,7 +75,8 @@ def test_only_what_is_defined_for_others_has_an_address():
     [
         "define i64 @f( {",
         "define i64 @f() { ret double 1.0 }",
-        "define i64 @f(i1 %c) {\n br i1 %c, label %a, label %b\na:\n %x = add i64 1, 1\n br label %b\nb:\n ret i64 %x\n}",
+        "define i64 @f(i1 %c) {\n br i1 %c, label %a, label %b\n"
+        "a:\n %x = add i64 1, 1\n br label %b\nb:\n ret i64 %x\n}",
     ],
     ids=["no language", "wrong type", "used where it is not known"],
 )

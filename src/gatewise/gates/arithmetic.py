@@ -10,7 +10,7 @@ import numpy as np
 from gatewise import gates
 from gatewise import samples as draw
 from gatewise.errors import DTypeError
-from gatewise.gate import Elementwise, Kink, Operator, implements
+from gatewise.gate import Elementwise, Kink, Operator, implements, loop_dtype
 from gatewise.graph import Tracked, apply, arrayed
 from gatewise.samples import broadcast_samples, complexes, normal, sample, unary_samples
 
@@ -283,8 +283,10 @@ def pow(x: Any, y: Any, /) -> Any:
 
 @implements(np.float_power)
 def float_power(x: Any, y: Any, /) -> Any:
-    """x ** y; both are floats already where a gradient is wanted."""
-    return apply(POWER, x, y)
+    """x ** y, in float64 or complex128 whatever the operands are."""
+    x, y = arrayed(x), arrayed(y)
+    dtype = loop_dtype(np.float_power, x, y)
+    return apply(POWER, gates.astype(x, dtype), gates.astype(y, dtype))
 
 
 @implements(np.square)
@@ -295,8 +297,10 @@ def square(x: Any, /) -> Any:
 
 @implements(np.reciprocal)
 def reciprocal(x: Any, /) -> Any:
-    """1 / x."""
-    return apply(DIVIDE, 1.0, x)
+    """1 / x; of integers, as NumPy has it, the whole part of that."""
+    dtype = loop_dtype(np.reciprocal, arrayed(x))
+    quotient = apply(DIVIDE, 1.0, x)
+    return gates.astype(gates.trunc(quotient), dtype) if dtype.kind in "iu" else quotient
 
 
 @implements(np.remainder)
@@ -346,8 +350,9 @@ def ldexp(x: Any, exponent: Any, /) -> Any:
         DTypeError: The exponents are not integers.
     """
     x, n = arrayed(x), arrayed(exponent.value if isinstance(exponent, Tracked) else exponent)
-    if n.dtype.kind not in "iu":
+    if n.dtype.kind not in "iub":
         raise DTypeError(f"ldexp: exponents are integers; got {n.dtype}. Write x * 2 ** n for other exponents")
+    n = n.astype(int) if n.dtype.kind == "b" else n
     half = n // 2  # in two steps, so that the factor does not overflow where the product would not
     one = np.ones((), x.dtype)
     return multiply(multiply(x, np.ldexp(one, half)), np.ldexp(one, n - half))

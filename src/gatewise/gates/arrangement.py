@@ -20,7 +20,7 @@ from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import DTypeError, ShapeError, UnsupportedError
 from gatewise.gate import Movement, broadcast_shapes, implements, normalize_axes, normalize_axis, refuse
-from gatewise.graph import Spec, apply, arrayed, dtype_name, namespace, untracked
+from gatewise.graph import Spec, apply, arrayed, dtype_name, filled, namespace, untracked
 from gatewise.samples import sample
 
 __all__ = [
@@ -112,7 +112,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     shifts, axes = [], []
     for n, place in pairs:
         shifts.append(int(n))
-        axes.append(normalize_axis(int(place), len(a.shape), "roll"))
+        axes.append(normalize_axis(place, len(a.shape), "roll"))
     return apply(Roll(tuple(shifts), tuple(axes)), a)
 
 
@@ -591,6 +591,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     x = _with_axes(x, 1, "vander")
     if len(x.shape) != 1:
         raise ShapeError(f"vander is for vectors; this one has shape {tuple(x.shape)}")
+    x = gates.astype(x, np.promote_types(dtype_name(x.dtype), int))  # as NumPy, which gives float64 for float32
     powers = np.arange(x.shape[0] if N is None else N, dtype=dtype_name(x.dtype))
     xp = namespace((untracked(x),))
     return gates.pow(x[:, None], libraries.placed(xp, powers if increasing else powers[::-1].copy(), untracked(x)))
@@ -606,7 +607,9 @@ def polyval(p: Any, x: Any) -> Any:
         76.0
     """
     p, x = arrayed(p), arrayed(x)
-    value = x * 0
+    if not p.shape:
+        raise ShapeError("polyval: the coefficients are a row, the one of the highest power first; got a single number")
+    value = filled(untracked(x), 0)
     for i in range(p.shape[0]):
         value = value * x + p[i]
     return value
@@ -629,6 +632,8 @@ def polysub(a1: Any, a2: Any) -> Any:
 def _same_degree(a1: Any, a2: Any) -> tuple[Any, Any]:
     """Two lists of coefficients, the shorter with zeros in front."""
     one, two = atleast_1d(a1), atleast_1d(a2)
+    if one.shape[0] != two.shape[0] and len(one.shape) + len(two.shape) > 2:
+        raise ShapeError(f"polynomials are rows of coefficients; got shapes {tuple(one.shape)} and {tuple(two.shape)}")
     longest = max(one.shape[0], two.shape[0])
     if one.shape[0] < longest:
         one = gates.pad(one, (longest - one.shape[0], 0))

@@ -55,6 +55,13 @@ class Matmul(Contraction):
     def forward(self, xp: Any, x: Any, y: Any) -> Any:
         return x @ y
 
+    def letters(self, *ndims: int) -> tuple[tuple[str, ...], str] | None:
+        x, y = ndims
+        stack = ascii_letters[: max(x, y, 2) - 2]
+        rows, columns = "Y" * (x > 1), "Z" * (y > 1)
+        left, right = stack[len(stack) - max(x - 2, 0) :], stack[len(stack) - max(y - 2, 0) :]
+        return (f"{left}{rows}X", f"{right}X{columns}"), f"{stack}{rows}{columns}"
+
     def local_x(self, g: Any, y: Any, x_shape: Any) -> Any:
         if len(y.shape) == 1:  # the dot product with y, per row
             return (g if g.shape == () else g[..., None]) * y
@@ -130,6 +137,9 @@ class Einsum(Contraction):
     inputs: tuple[str, ...]
     output: str
 
+    def letters(self, *ndims: int) -> tuple[tuple[str, ...], str] | None:
+        return self.inputs, self.output
+
     def forward(self, xp: Any, *operands: Any) -> Any:
         if hasattr(xp, "einsum"):
             formula = f"{','.join(self.inputs)}->{self.output}"
@@ -158,7 +168,10 @@ class Einsum(Contraction):
                 terms.append((letter, libraries.ones(xp, (shape[place],), value)))
             target += letter
         gradient = gates.einsum(f"{','.join(t for t, _ in terms)}->{target}", *(array for _, array in terms))
-        return gates.broadcast_to(gradient, shape) if gradient.shape != shape else gradient
+        if gradient.shape == shape:
+            return gradient
+        repeated = tuple(i for i, n in enumerate(gradient.shape) if n != 1 == shape[i])  # an axis of 1 met a longer one
+        return gates.broadcast_to(gates.sum(gradient, axis=repeated, keepdims=True) if repeated else gradient, shape)
 
     def cleaned(self, upstream: Any, saved: tuple[Any, ...]) -> tuple[Any, ...]:
         silent = untracked(upstream) == 0
@@ -237,6 +250,8 @@ def tensordot(x: Any, y: Any, /, axes: Any = 2) -> Any:
     """Sum of products over the given axes of x and y; the other axes stay, x's first."""
     x, y = arrayed(x), arrayed(y)
     if isinstance(axes, int):
+        if not 0 <= axes <= min(len(x.shape), len(y.shape)):
+            raise ShapeError(f"tensordot: {axes} axes to sum over; the arrays have shapes {x.shape} and {y.shape}")
         pairs = [(len(x.shape) - axes + i, i) for i in range(axes)]
     else:
         first, second = ([a] if isinstance(a, int) else list(a) for a in axes)
@@ -246,6 +261,12 @@ def tensordot(x: Any, y: Any, /, axes: Any = 2) -> Any:
             (normalize_axis(a, len(x.shape), "tensordot"), normalize_axis(b, len(y.shape), "tensordot"))
             for a, b in zip(first, second, strict=True)
         ]
+    for a, b in pairs:
+        if x.shape[a] != y.shape[b]:
+            raise ShapeError(
+                f"tensordot: axis {a} of x, of shape {tuple(x.shape)}, has another length than axis {b} of y, of shape "
+                f"{tuple(y.shape)}; name the axes that belong together with axes="
+            )
     letters = iter(ascii_letters)
     left = [next(letters) for _ in x.shape]
     right = [next(letters) for _ in y.shape]

@@ -9,7 +9,7 @@ import numpy as np
 
 from gatewise import samples as draw
 from gatewise.errors import UnsupportedError
-from gatewise.gate import Elementwise, Gate, implements
+from gatewise.gate import Elementwise, Gate, implements, loop_dtype
 from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, filled, untracked
 from gatewise.samples import sample
 
@@ -175,6 +175,12 @@ def imag(x: Any, /) -> Any:
 
 
 @implements(np.conjugate)
+def _conjugate(x: Any, /) -> Any:
+    """Complex conjugate, of booleans as integers."""
+    x = arrayed(x)
+    return conj(x) if dtype_name(x.dtype) != "bool" else astype(x, loop_dtype(np.conjugate, x))
+
+
 def conj(x: Any, /) -> Any:
     """Complex conjugate; a real array is its own, under another name."""
     x = arrayed(x)

@@ -1,8 +1,8 @@
 """Convolution and pooling: np.convolve and np.correlate, layers of one to three dimensions, sliding windows.
 
-Layers take images as the course does: examples, channels, then the spatial axes (NCHW). A layer is made of gates: its
-windows (`windows`, whose gradient is `fold`, what im2col and col2im do) and one matrix product, so that its backward
-pass is two matrix products. As in all of deep learning, a layer does not flip its kernel; `convolve` does.
+Layers take images as the course does: examples, channels, then the spatial axes (NCHW). A layer is one gate, and so are
+its two gradients, each of them the gradient of another: all three are windows (`windows`, whose gradient is `fold`, what
+im2col and col2im do) and one matrix product, or one loop of native code. As in all of deep learning, a layer does not flip its kernel; `convolve` does.
 """
 
 from __future__ import annotations
@@ -123,6 +123,167 @@ class Fold(_Windowing):
 
     def infer(self, *specs: Spec) -> Spec:
         return Spec(self.shape, specs[0].dtype)
+
+
+@dataclass(frozen=True)
+class _Layer(Contraction):
+    """What a layer and its two gradients share: how windows lie in the images, and the shapes of images and kernels."""
+
+    images: tuple[int, ...]
+    kernels: tuple[int, ...]
+    stride: tuple[int, ...]
+    sides: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @property
+    def ndim(self) -> int:
+        """The number of spatial axes."""
+        return len(self.stride)
+
+    @property
+    def padded(self) -> tuple[int, ...]:
+        """The images' shape with the zeros around them."""
+        sizes = (n + before + after for n, (before, after) in zip(self.images[2:], self.sides, strict=True))
+        return (*self.images[:2], *sizes)
+
+    @property
+    def windowing(self) -> tuple[Any, ...]:
+        """The parameters of `Windows`."""
+        return tuple(range(2, 2 + self.ndim)), self.kernels[2:], self.stride, self.dilation
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many windows there are along each spatial axis."""
+        return Windows(*self.windowing).counts(self.padded)[2:]
+
+    @property
+    def result(self) -> tuple[int, ...]:
+        """The shape of the layer's output."""
+        return (self.images[0], self.kernels[0], *self.counts)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The windows' axes as rows (channels and places within a window) and columns (windows of all examples)."""
+        n = self.ndim
+        return (1, *range(2 + n, 2 + 2 * n), 0, *range(2, 2 + n))
+
+    def columns(self, x: Any) -> Any:
+        """The windows of images as the columns of a matrix, one matrix per group."""
+        if any(side != (0, 0) for side in self.sides):
+            x = gates.pad(x, [(0, 0), (0, 0), *self.sides])
+        windows = gates.permute_dims(apply(Windows(*self.windowing), x), self.order)
+        return gates.reshape(windows, self.grouped(prod(self.kernels[1:]), -1))
+
+    def rows(self, w: Any) -> Any:
+        """Kernels as the rows of a matrix, one matrix per group."""
+        return gates.reshape(w, self.grouped(self.kernels[0] // self.groups, -1))
+
+    def results(self, g: Any) -> Any:
+        """A gradient on the output as a matrix of kernels by windows."""
+        return gates.reshape(gates.moveaxis(g, 1, 0), self.grouped(self.kernels[0] // self.groups, -1))
+
+    def grouped(self, rows: int, columns: int) -> tuple[int, ...]:
+        """The shape of a matrix, or of one for each group."""
+        return (rows, columns) if self.groups == 1 else (self.groups, rows, columns)
+
+
+_LAYERS: tuple[dict[str, Any], ...] = (
+    {"images": (2, 2, 5), "kernels": (3, 2, 3), "stride": (1,), "sides": ((1, 1),), "dilation": (1,), "groups": 1},
+    {
+        **{"images": (2, 4, 5, 6), "kernels": (2, 2, 2, 3), "stride": (2, 1), "sides": ((0, 1), (2, 0))},
+        **{"dilation": (1, 2), "groups": 2},
+    },
+    {
+        **{"images": (1, 1, 3, 3, 3), "kernels": (2, 1, 2, 2, 2), "stride": (1, 1, 1), "sides": ((0, 0),) * 3},
+        **{"dilation": (1, 1, 1), "groups": 1},
+    },
+)
+
+
+def _layer_samples(*inputs: str) -> tuple[Any, ...]:
+    """Draws of the named shapes for each of a few layers."""
+    made = []
+    for number, layer in enumerate(_LAYERS):
+        known = {"images": layer["images"], "kernels": layer["kernels"], "result": _Layer(**layer).result}
+        dtype = "float32" if number == 2 else "float64"
+        made.append(sample(*[draw.normal(*known[name], dtype=dtype) for name in inputs], **layer))
+    return tuple(made)
+
+
+class Conv(_Layer):
+    """A convolutional layer: each output is a window of all channels times a kernel"""
+
+    name = "conv"
+    symbol = "conv"
+    story = "swaps: images receive upstream gradients times kernels, kernels the sum over windows of upstream × window"
+    samples = _layer_samples("images", "kernels")
+
+    def forward(self, xp: Any, x: Any, w: Any) -> Any:
+        if hasattr(xp, "convolved"):
+            return xp.convolved(self, "forward", x, w, self.result)
+        product = self.rows(w) @ self.columns(x)
+        return gates.moveaxis(gates.reshape(product, (self.kernels[0], self.images[0], *self.counts)), 0, 1)
+
+    def local_x(self, g: Any, w: Any) -> Any:
+        return apply(ConvImages(**self.parameters), g, w)
+
+    def local_w(self, g: Any, x: Any) -> Any:
+        return apply(ConvKernels(**self.parameters), x, g)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return Spec(self.result, np.result_type(*(spec.dtype for spec in specs)))
+
+
+class ConvImages(_Layer):
+    """The gradient of a convolutional layer with respect to its images"""
+
+    name = "conv_images"
+    symbol = "convᵀ"
+    story = "swaps: the gradient that was spread receives the layer of what arrives, kernels the products with it"
+    samples = _layer_samples("result", "kernels")
+
+    def forward(self, xp: Any, g: Any, w: Any) -> Any:
+        if hasattr(xp, "convolved"):
+            return xp.convolved(self, "images", g, w, self.images)
+        columns = gates.swapaxes(self.rows(w), -1, -2) @ self.results(g)
+        windows = gates.reshape(columns, (self.images[1], *self.kernels[2:], self.images[0], *self.counts))
+        windows = gates.permute_dims(windows, tuple(self.order.index(i) for i in range(len(self.order))))
+        padded = apply(Fold(*self.windowing, self.padded), windows)
+        inside = [slice(before, before + n) for n, (before, _) in zip(self.images[2:], self.sides, strict=True)]
+        return padded[(slice(None), slice(None), *inside)]
+
+    def local_g(self, g: Any, w: Any) -> Any:
+        return apply(Conv(**self.parameters), g, w)
+
+    def local_w(self, upstream: Any, g: Any) -> Any:
+        return apply(ConvKernels(**self.parameters), upstream, g)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return Spec(self.images, np.result_type(*(spec.dtype for spec in specs)))
+
+
+class ConvKernels(_Layer):
+    """The gradient of a convolutional layer with respect to its kernels"""
+
+    name = "conv_kernels"
+    symbol = "∂conv"
+    story = "swaps: images receive what arrives spread by the gradient they met, and the gradient a layer of it"
+    samples = _layer_samples("images", "result")
+
+    def forward(self, xp: Any, x: Any, g: Any) -> Any:
+        if hasattr(xp, "convolved"):
+            return xp.convolved(self, "kernels", x, g, self.kernels)
+        return gates.reshape(self.results(g) @ gates.swapaxes(self.columns(x), -1, -2), self.kernels)
+
+    def local_x(self, upstream: Any, g: Any) -> Any:
+        return apply(ConvImages(**self.parameters), g, upstream)
+
+    def local_g(self, upstream: Any, x: Any) -> Any:
+        return apply(Conv(**self.parameters), x, upstream)
+
+    def infer(self, *specs: Spec) -> Spec:
+        return Spec(self.kernels, np.result_type(*(spec.dtype for spec in specs)))
 
 
 @dataclass(frozen=True)
@@ -272,10 +433,10 @@ def _padding(
     return [(n, n) for n in _per_axis(padding, len(shape), "padding", 0)]
 
 
-def _image_windows(
-    x: Any, window: tuple[int, ...], stride: Any, padding: Any, dilation: Any, fill: float, name: str
-) -> Any:
-    """The windows of images over their spatial axes: (N, C, *counts, *window)."""
+def _laid_out(
+    x: Any, window: tuple[int, ...], stride: Any, padding: Any, dilation: Any, name: str
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """Stride, dilation and padding, each per spatial axis."""
     ndim = len(window)
     if len(x.shape) != ndim + 2:
         raise ShapeError(
@@ -283,10 +444,17 @@ def _image_windows(
             f"Add missing axes with x[None]"
         )
     steps, apart = _per_axis(stride, ndim, "stride", 1), _per_axis(dilation, ndim, "dilation", 1)
-    sides = _padding(padding, tuple(x.shape[2:]), window, steps, apart)
+    return steps, apart, tuple(_padding(padding, tuple(x.shape[2:]), window, steps, apart))
+
+
+def _image_windows(
+    x: Any, window: tuple[int, ...], stride: Any, padding: Any, dilation: Any, fill: float, name: str
+) -> Any:
+    """The windows of images over their spatial axes: (N, C, *counts, *window)."""
+    steps, apart, sides = _laid_out(x, window, stride, padding, dilation, name)
     if any(side != (0, 0) for side in sides):
         x = gates.pad(x, [(0, 0), (0, 0), *sides], constant_values=fill)
-    return apply(Windows(tuple(range(2, ndim + 2)), window, steps, apart), x)
+    return apply(Windows(tuple(range(2, len(window) + 2)), window, steps, apart), x)
 
 
 # --------------------------------------------------------------------------------------------------------------- layers
@@ -322,29 +490,21 @@ def conv(
     if ndim not in (1, 2, 3):
         raise ShapeError(f"conv: kernels are (F, C, 1 to 3 spatial axes); got shape {tuple(w.shape)}")
     kernels, depth, *window = w.shape
-    windows = _image_windows(x, tuple(window), stride, padding, dilation, 0.0, "conv")
-    examples, channels = x.shape[:2]
+    steps, apart, sides = _laid_out(x, tuple(window), stride, padding, dilation, "conv")
+    channels = x.shape[1]
     if groups < 1 or channels != depth * groups or kernels % groups:
         raise ShapeError(
             f"conv: {channels} channels of x, kernels of shape {tuple(w.shape)} and groups={groups} do not fit: "
             f"w is (F, C // groups, ...), and groups divides F"
         )
-    counts = windows.shape[2 : 2 + ndim]
-    # Rows: channels and places within a window; columns: windows of all examples.
-    order = (1, *range(2 + ndim, 2 + 2 * ndim), 0, *range(2, 2 + ndim))
-    columns = gates.reshape(gates.permute_dims(windows, order), _grouped(groups, depth * prod(window), -1))
-    product = gates.reshape(w, _grouped(groups, kernels // groups, -1)) @ columns
-    out = gates.moveaxis(gates.reshape(product, (kernels, examples, *counts)), 0, 1)
+    layer = Conv(tuple(x.shape), tuple(w.shape), steps, sides, apart, groups)
+    out = apply(layer, x, w)
     if b is None:
         return out
     b = arrayed(b)
     if tuple(b.shape) != (kernels,):
         raise ShapeError(f"conv: b holds one number per kernel, ({kernels},); got shape {tuple(b.shape)}")
     return out + gates.reshape(b, (kernels,) + (1,) * ndim)
-
-
-def _grouped(groups: int, rows: int, columns: int) -> tuple[int, ...]:
-    return (rows, columns) if groups == 1 else (groups, rows, columns)
 
 
 def max_pool(x: Any, size: Any = 2, *, stride: Any = None, padding: Any = 0) -> Any:

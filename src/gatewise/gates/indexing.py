@@ -282,7 +282,9 @@ class SetItem(_Indexing, Movement):
         if kept is None:
             return taken
         value = untracked(taken)
-        return gates.where(libraries.placed(namespace((value,)), kept, value) if type(kept) is np.ndarray else kept, taken, 0.0)
+        return gates.where(
+            libraries.placed(namespace((value,)), kept, value) if type(kept) is np.ndarray else kept, taken, 0.0
+        )
 
     def _last_writes(self, shape: tuple[int, ...], indices: tuple[Any, ...]) -> Any:
         """Which of the written entries stayed; those that a later one at the same place overwrote did not."""
@@ -292,7 +294,10 @@ class SetItem(_Indexing, Movement):
             writer = apply(SetItem(self.pattern), np.full(shape, -1), -1, *indices)
             picked = apply(GetItem(self.pattern), writer, *indices).shape
             numbers = np.arange(prod(picked)).reshape(picked)
-            return apply(GetItem(self.pattern), apply(SetItem(self.pattern), writer, numbers, *indices), *indices) == numbers
+            return (
+                apply(GetItem(self.pattern), apply(SetItem(self.pattern), writer, numbers, *indices), *indices)
+                == numbers
+            )
         key = join_key(self.pattern, tuple(libraries.to_numpy(index, "this index") for index in indices))
         writer = np.full(shape, -1)
         numbers = np.arange(writer[key].size).reshape(writer[key].shape)

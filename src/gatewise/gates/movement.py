@@ -152,6 +152,7 @@ class Concat(Movement):
     symbol = "concat"
     story = "splits: each input receives its own stretch of the upstream gradient"
     linear = False
+    jointly_linear = True
     samples = (
         sample(draw.normal(2, 3), draw.normal(1, 3), axis=0, sizes=(2, 1)),
         sample(draw.normal(2, 3), draw.normal(2, 0), draw.normal(2, 2), axis=1, sizes=(3, 0, 2)),
@@ -185,6 +186,7 @@ class Stack(Movement):
     symbol = "stack"
     story = "splits: each input receives its own slice of the upstream gradient"
     linear = False
+    jointly_linear = True
     samples = (
         sample(draw.normal(2, 3), draw.normal(2, 3), axis=1),
         sample(draw.normal(), draw.normal(), draw.normal(), axis=0),

@@ -16,7 +16,7 @@ from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import DTypeError, InputError, ShapeError, UnsupportedError
 from gatewise.gate import Gate, Kink, broadcast_shapes, implements, normalize_axis, refuse
-from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, namespace, surfaced
+from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, is_complex, namespace, surfaced
 from gatewise.samples import sample
 
 __all__ = [
@@ -222,7 +222,12 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
     refuse("partition", {"order": order})
     a, axis = _along(a, axis, "partition")
     length = a.shape[axis]
-    ranks = [normalize_axis(rank, length, "partition") for rank in np.atleast_1d(kth)]
+    ranks = np.atleast_1d(kth)
+    if not length:
+        return gates.flip(a, axis=axis)  # there is nothing to move, and the result is another array
+    if ((ranks < -length) | (ranks >= length)).any():
+        raise ShapeError(f"partition: there is no rank {kth} among {length} entries: ranks go from 0 to {length - 1}")
+    ranks = [int(rank) % length for rank in ranks]
     return apply(Partition(axis, tuple(ranks)), a)
 
 
@@ -249,7 +254,8 @@ def argsort(
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
     """Indices that would partition `a`; integers, so they carry no gradient."""
     refuse("argpartition", {"order": order})
-    return np.argpartition(arrayed(_value(a)), kth, axis=axis)
+    value, axis = _along(_value(a), axis, "argpartition")
+    return np.argpartition(value, kth, axis=axis)
 
 
 @implements(np.searchsorted)
@@ -312,6 +318,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         20.0
     """
     x, xp, fp = (_floating(array) for array in (x, xp, fp))
+    if is_complex(x.dtype) or is_complex(xp.dtype):
+        raise DTypeError("interp: places x and xp are real numbers, in order; only the heights fp may be complex")
     if len(xp.shape) != 1 or tuple(xp.shape) != tuple(fp.shape):
         raise ShapeError(f"interp: xp and fp are rows of equal length; got shapes {xp.shape} and {fp.shape}")
     if not xp.shape[0]:

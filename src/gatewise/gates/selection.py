@@ -11,8 +11,8 @@ import numpy as np
 from gatewise import gates, libraries
 from gatewise import samples as draw
 from gatewise.errors import ShapeError
-from gatewise.gate import Elementwise, Kink, Operator, implements, refuse
-from gatewise.graph import Tracked, apply, arrayed, dtype_name, is_complex
+from gatewise.gate import Elementwise, Kink, Operator, implements, loop_dtype, refuse
+from gatewise.graph import Tracked, apply, arrayed, dtype_name, is_complex, plain
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
 __all__ = [
@@ -474,8 +474,13 @@ def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
     high = numpy_names.pop("a_max", max)
     refuse("clip", numpy_names)
     x = arrayed(x)
-    whole = np.dtype(dtype_name(x.dtype)).kind in "iu"
-    lowest, highest = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max) if whole else (-np.inf, np.inf)
+    dtype = np.dtype(dtype_name(x.dtype))
+    if dtype.kind == "b":
+        lowest, highest = False, True
+    elif dtype.kind in "iu":
+        lowest, highest = np.iinfo(dtype).min, np.iinfo(dtype).max
+    else:
+        lowest, highest = -np.inf, np.inf
     return apply(CLIP, x, lowest if low is None else low, highest if high is None else high)
 
 
@@ -516,7 +521,9 @@ def heaviside(x: Any, at_zero: Any, /) -> Any:
         >>> gw.heaviside([-1.0, 0.0, 2.0], 0.5).tolist()
         [0.0, 0.5, 1.0]
     """
-    x = arrayed(x)
+    x, at_zero = arrayed(x), arrayed(at_zero)
+    dtype = loop_dtype(np.heaviside, x, at_zero)
+    x, at_zero = gates.astype(x, dtype), gates.astype(at_zero, dtype)
     return where(x == 0, at_zero, 0.5 * (sign(x) + 1))
 
 
@@ -534,7 +541,14 @@ def copysign(x: Any, y: Any, /) -> Any:
     return apply(COPYSIGN, x, y)
 
 
-@implements(np.abs, np.fabs)
+@implements(np.fabs)
+def _fabs(x: Any, /) -> Any:
+    """Distance of real numbers from zero, of integers as floating numbers."""
+    x = arrayed(x)
+    return abs(gates.astype(x, loop_dtype(np.fabs, x)))
+
+
+@implements(np.abs)
 def abs(x: Any, /) -> Any:
     """Distance from zero."""
     return apply(ABS, x)
@@ -568,13 +582,22 @@ def trunc(x: Any, /) -> Any:
     return apply(TRUNC, x)
 
 
-@implements(np.rint, np.round, np.around)
+@implements(np.rint)
+def _rint(x: Any, /) -> Any:
+    """The nearest whole number, of integers as a floating number."""
+    x = arrayed(x)
+    return apply(ROUND, gates.astype(x, loop_dtype(np.rint, x)))
+
+
+@implements(np.round, np.around)
 def round(x: Any, /, decimals: int = 0) -> Any:
     """The nearest number of so many decimals, halves to the even one; no gradient passes."""
     if decimals == 0:
         return apply(ROUND, x)
-    scale = 10.0 ** builtins.abs(decimals)
     x = arrayed(x)
+    if np.dtype(dtype_name(x.dtype)).kind in "iu":  # whole numbers stay whole, and have no decimals
+        return x if decimals > 0 else gates.astype(apply(ROUND, x / 10**-decimals) * 10**-decimals, dtype_name(x.dtype))
+    scale = 10.0 ** builtins.abs(decimals)
     return apply(ROUND, x * scale) / scale if decimals > 0 else apply(ROUND, x / scale) * scale
 
 
@@ -664,5 +687,5 @@ def logical_not(x: Any, /) -> Any:
 
 def _truth(x: Any) -> Any:
     """x as booleans."""
-    x = arrayed(x)
+    x = arrayed(x if isinstance(x, Tracked) else plain(x))
     return x if dtype_name(x.dtype) == "bool" else x != 0

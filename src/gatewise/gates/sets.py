@@ -79,4 +79,7 @@ for _function in (np.unique_all, np.unique_counts, np.unique_inverse):
 def _sort_complex(a: Any) -> Any:
     """Entries sorted by real, then by imaginary part, as complex numbers."""
     ordered = gates.sort(a)
-    return ordered if np.dtype(dtype_name(ordered.dtype)).kind == "c" else gates.astype(ordered, "complex128")
+    dtype = np.dtype(dtype_name(ordered.dtype))
+    if dtype.kind == "c":
+        return ordered
+    return gates.astype(ordered, "complex64" if dtype.char in "bhBH" else "complex128")  # small integers, as in NumPy

@@ -463,7 +463,10 @@ def _neighbours(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
 def _between(below: Any, above: Any, t: Any) -> Any:
     """The point that is t of the way from one to the other; from the nearer end, as NumPy rounds it."""
     step = above - below
-    return gates.where(t >= 0.5, above - step * (1 - t), below + step * t)
+    if isinstance(t, float):
+        return above + step * (t - 1) if t >= 0.5 else below + step * t
+    far = t >= 0.5  # only what is taken is computed, since the other might warn about infinities
+    return gates.where(far, above, below) + step * gates.where(far, t - 1, t)
 
 
 def _fractions(q: Any, function: str = "quantile", scale: float = 1.0) -> Any:
@@ -731,7 +734,12 @@ def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool =
     a = arrayed(a)
     if not _is_inexact(a):
         return median(a, axis, keepdims=keepdims)
-    return _nan_quantile(a, np.array(0.5), True, axis, "linear", keepdims)
+    return _nan_quantile(a, np.array(0.5), True, axis, "linear", keepdims, _mean_of_two)
+
+
+def _mean_of_two(below: Any, above: Any, t: Any) -> Any:
+    """The middle of two, or the one where they are the same; infinities stay what they are."""
+    return gates.where(t == 0, below, (below + gates.where(t == 0, below, above)) / 2)
 
 
 @implements(np.nanquantile)
@@ -740,6 +748,8 @@ def nanquantile(a: Any, q: Any, axis: Any = None, method: str = "linear", keepdi
     """`quantile` of what is a number."""
     options.pop("overwrite_input", None)
     refuse("nanquantile", options)
+    if is_complex(arrayed(a).dtype):
+        raise DTypeError("nanquantile: complex numbers have no order")
     return _nan_quantile(a, _fractions(q, "nanquantile"), type(q) in (int, float), axis, method, keepdims)
 
 
@@ -750,11 +760,15 @@ def nanpercentile(a: Any, q: Any, **options: Any) -> Any:
     return nanquantile(a, _hundredths(q, "nanpercentile"), **options)
 
 
-def _nan_quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any) -> Any:
+def _nan_quantile(
+    a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: Any, between_two: Callable[..., Any] = _between
+) -> Any:
     """Quantiles of the numbers in each line: a sort puts NaN last, and each line has a length of its own."""
     a = arrayed(a)
-    if not _is_inexact(a):
+    if not _is_inexact(a) and prod(a.shape):
         return _quantile(a, q, weak, axis, method, keepdims, {})
+    if not _is_inexact(a):
+        a = gates.astype(a, "float64")  # of no entries, NaN
     lines, kept = _lines(a, axis, "quantile")
     rest, shares = tuple(lines.shape[:-1]), tuple(q.shape)
     number = len(shares)
@@ -770,13 +784,13 @@ def _nan_quantile(a: Any, q: Any, weak: bool, axis: Any, method: str, keepdims: 
             for ranks in (below, above)
         ]
     else:
-        picked = [np.full((*rest, *shares), np.nan)] * 2
+        picked = [np.full((*rest, *shares), np.nan, _dtype(a))] * 2
     if method in _DISCRETE:
         result = picked[0]
     else:
         if weak:
             between = gates.astype(between, _dtype(a))
-        result = _between(picked[0], picked[1], between)
+        result = between_two(picked[0], picked[1], between)
     return _quantiles_first(result, number, kept if _flag(keepdims) else rest)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewise import gates
 from gatewise import samples as draw
-from gatewise.gate import Elementwise, Kink, implements
+from gatewise.gate import Elementwise, Kink, implements, loop_dtype
 from gatewise.graph import apply, arrayed, is_complex, untracked
 from gatewise.samples import broadcast_samples, sample, unary_samples
 
@@ -385,21 +385,27 @@ def hypot(x: Any, y: Any, /) -> Any:
     return apply(HYPOT, x, y)
 
 
+def _scaled(ufunc: np.ufunc, x: Any, factor: float) -> Any:
+    """x times a number, in the dtype in which NumPy has it."""
+    x = arrayed(x)
+    return gates.multiply(gates.astype(x, loop_dtype(ufunc, x)), factor)
+
+
 @implements(np.deg2rad, np.radians)
 def deg2rad(x: Any, /) -> Any:
     """Degrees as radians."""
-    return gates.multiply(arrayed(x), float(np.pi / 180))
+    return _scaled(np.deg2rad, x, np.pi / 180)
 
 
 @implements(np.rad2deg, np.degrees)
 def rad2deg(x: Any, /) -> Any:
     """Radians as degrees."""
-    return gates.multiply(arrayed(x), float(180 / np.pi))
+    return _scaled(np.rad2deg, x, 180 / np.pi)
 
 
 @implements(np.angle)
 def angle(z: Any, /, deg: bool = False) -> Any:
     """The angle of complex numbers, from -π to π; 0 or π for real ones. At 0 its gradient is 0."""
     z = arrayed(z)
-    turned = atan2(gates.imag(z), gates.real(z)) if is_complex(z.dtype) else atan2(0.0, z)
+    turned = atan2(gates.imag(z), gates.real(z)) if is_complex(z.dtype) else atan2(0, z)
     return rad2deg(turned) if deg else turned

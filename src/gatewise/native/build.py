@@ -8,7 +8,7 @@ is a call ``step(table, part, parts)``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -16,12 +16,13 @@ import numpy as np
 from llvmlite import ir
 
 from gatewise.native.arithmetic import memory_type
+from gatewise.native import convolution, product
 from gatewise.native.emit import I8, I64, POINTER, NestEmitter, combined, counted, when, whole
 from gatewise.native.nest import Address, Nest, address_of, nest_of
-from gatewise.native.product import ProductSpec, emit_product, units, workspace_bytes
+from gatewise.native.blocking import ProductSpec
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, base_of, scheduled, work_of
 from gatewise.native.tile import Machine
-from gatewise.native.values import Call, Constant, Input, Product, Program, Repeat, Result, Value, check, reachable
+from gatewise.native.values import Call, Constant, Convolve, Input, Product, Program, Repeat, Result, Value, check, reachable
 
 #: Work, in additions, that is worth sharing among threads.
 SHARED_FROM = 400_000
@@ -50,6 +51,7 @@ class Built:
     constants: dict[str, np.ndarray[Any, Any]]  # symbols that must be given the address of these arrays
     calls: list[tuple[str, Call]]  # symbols of functions (inputs and result pointers) that run a gate in Python
     shared: bool  # whether any step is divided among threads
+    steps: list[_Step]
 
 
 @dataclass(eq=False)
@@ -73,9 +75,13 @@ class _Inner:
     """A program inside the program, with the place of its own arena."""
 
     function: Any
-    arena_bytes: int
+    built: Built
     program: Program
     offset: int = 0
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.built.arena_bytes
 
 
 class _Arena:
@@ -133,7 +139,7 @@ class _Builder:
         self._plan_memory()
         self._write_program()
         self.shared = self.shared or any(step.parts > 1 for step in self.steps)
-        return Built(self.module, self.schedule, self.arena.bytes, self.constants, self.calls, self.shared)
+        return Built(self.module, self.schedule, self.arena.bytes, self.constants, self.calls, self.shared, self.steps)
 
     @staticmethod
     def _folds_nothing(loop: Loop) -> bool:
@@ -155,6 +161,8 @@ class _Builder:
         if isinstance(step, Again):
             return self._prepared_again(step)
         made = _Step(step, None, [base_of(operand, self.stored) for operand in value.operands], [value])
+        if isinstance(value, Convolve):
+            made.parts = self.threads if prod(value.shape) >= SHARED_FROM // 100 else 1
         if isinstance(value, Product):
             m, k, n = value.left.shape[-2], value.left.shape[-1], value.right.shape[-1]
             if self.threads > 1 and 2 * prod(value.shape[:-2]) * m * k * n >= 4 * SHARED_FROM:
@@ -172,7 +180,7 @@ class _Builder:
             inner = _Builder(scheduled(program), self.threads, self.machine, self, prefix)
             built = inner.build()
             self.shared = self.shared or built.shared
-            made.inner.append(_Inner(inner.function, built.arena_bytes, program))
+            made.inner.append(_Inner(inner.function, built, program))
         return made
 
     def _plan_memory(self) -> None:
@@ -190,7 +198,7 @@ class _Builder:
                 if first[value] == number and value not in self.outputs:
                     self.offsets[value] = self.arena.place(number, last[value], value.size * value.dtype.itemsize)
             if isinstance(step.step, Multiply):
-                room = workspace_bytes(self._spec(step), self.machine)
+                room = self._kind(step).workspace_bytes(self._spec(step), self.machine)
                 room = -(-room // ALIGNED) * ALIGNED
                 step.workspace = (self.arena.place(number, number, room * step.parts), room)
             if isinstance(step.step, Again):
@@ -337,9 +345,9 @@ class _Builder:
     def _signature(self, step: _Step) -> tuple[Any, list[Place]]:
         """What a step's code depends on, without the places of what it reads and writes, and these."""
         if step.nest is None:
-            product = step.step.value  # type: ignore[union-attr]
-            assert isinstance(product, Product) and step.workspace is not None
-            addresses = [self._operand(value) for value in (product.left, product.right, product)]
+            value = step.step.value  # type: ignore[union-attr]
+            assert isinstance(value, Product | Convolve) and step.workspace is not None
+            addresses = [self._operand(operand) for operand in (value.left, value.right, value)]
             signature: Any = (self._spec(step), step.parts)
             return signature, [*[(address.base, address.offset) for address in addresses], (None, step.workspace[0])]
         signature, places = step.nest.signature()
@@ -431,19 +439,26 @@ class _Builder:
         assert address is not None, f"{value} does not stand in memory"
         return address
 
-    def _spec(self, step: _Step) -> ProductSpec:
-        product = step.step.value  # type: ignore[union-attr]
-        assert isinstance(product, Product)
-        left, right, result = (self._operand(v) for v in (product.left, product.right, product))
+    @staticmethod
+    def _kind(step: _Step) -> Any:
+        """The module that writes products, or the one that writes convolutions."""
+        return convolution if isinstance(step.step.value, Convolve) else product  # type: ignore[union-attr]
+
+    def _spec(self, step: _Step) -> Any:
+        value = step.step.value  # type: ignore[union-attr]
+        if isinstance(value, Convolve):
+            return replace(value.spec, threads=step.parts)
+        assert isinstance(value, Product)
+        left, right, result = (self._operand(v) for v in (value.left, value.right, value))
         return ProductSpec(
-            m=product.left.shape[-2],
-            n=product.right.shape[-1],
-            k=product.left.shape[-1],
-            dtype=product.dtype.name,
+            m=value.left.shape[-2],
+            n=value.right.shape[-1],
+            k=value.left.shape[-1],
+            dtype=value.dtype.name,
             a=(left.strides[-2], left.strides[-1]),
             b=(right.strides[-2], right.strides[-1]),
             c=(result.strides[-2], result.strides[-1]),
-            batch=tuple(product.shape[:-2]),
+            batch=tuple(value.shape[:-2]),
             a_batch=tuple(left.strides[:-2]),
             b_batch=tuple(right.strides[:-2]),
             c_batch=tuple(result.strides[:-2]),
@@ -451,12 +466,12 @@ class _Builder:
         )
 
     def _write_product(self, builder: ir.IRBuilder, part: Any, step: _Step, pointers: list[Any]) -> None:
-        product = step.step.value  # type: ignore[union-attr]
-        assert isinstance(product, Product) and step.workspace is not None
-        spec = self._spec(step)
-        function = emit_product(self.module, spec, self.machine)
+        assert step.workspace is not None
+        spec, kind = self._spec(step), self._kind(step)
+        write = kind.emit_convolution if kind is convolution else kind.emit_product
+        function = write(self.module, spec, self.machine)
         workspace = builder.gep(pointers[3], [builder.mul(part, whole(step.workspace[1]))], source_etype=I8)
-        count = units(spec, self.machine)
+        count = kind.units(spec, self.machine)
         begin, end = (
             builder.sdiv(builder.mul(p, whole(count)), whole(step.parts)) for p in (part, builder.add(part, whole(1)))
         )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
 import threading
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from gatewise import tree
+from gatewise.errors import InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
 from gatewise.native import entry, pool
 from gatewise.native.build import Built, build
 from gatewise.native.lower import lowered
 from gatewise.native.machine import Library, function_at
+from gatewise.native.report import Report, report_of
+from gatewise.native.source import Source, source_of
 from gatewise.native.values import Call, Program
 from gatewise.symbolic import Script, written
 
@@ -31,7 +36,11 @@ LONG = 1 << 16
 
 
 class Compiled:
-    """A function that is compiled when it is called; what `compile` returns."""
+    """A function that is compiled when it is called; what `compile` returns.
+
+    Calling it gives what the function gives, to the last digits or so. `source`, `report`, `llvm` and `assembly` show
+    what became of it. One object may be called from many threads.
+    """
 
     def __init__(self, f: Callable[..., Any]) -> None:
         update_wrapper(self, f)
@@ -44,11 +53,108 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._fast(*args, **kwargs)
 
+    def source(self, *args: Any, **kwargs: Any) -> Source:
+        """The program for these arguments as Python text: forward, then backward, runnable with NumPy alone.
+
+        The text defines a function of the same name and arguments with the same results, up to rounding; what else it
+        needs (large constants, gates that Python runs) is in its attribute ``given``. Without arguments, the program
+        that was compiled last.
+
+        Raises:
+            InputError: Nothing has been compiled yet, and no arguments are given.
+
+        Example:
+            >>> import gatewise as gw
+            >>> def f(x, y, z):
+            ...     q = x + y
+            ...     return q * z
+            >>> print(gw.compile(gw.grad(f, argnums=(0, 2))).source(-2.0, 5.0, -4.0))
+            import numpy as np
+            <BLANKLINE>
+            <BLANKLINE>
+            @np.errstate(all="ignore")
+            def f(x, y, z):
+                x, y, z = np.float64(x), np.float64(y), np.float64(z)
+                # forward pass
+                # line 2: q = x + y
+                q = x + y
+                # backward pass: from the result back, upstream times local gradient
+                dq = z
+                dx = dq
+                dz = q
+                # where one of these holds, the compiled function leaves the call to the function itself
+                if np.isnan(z) or np.isnan(q):
+                    raise ArithmeticError("this program was made on the assumption that this does not happen")
+                return (dx, dz)
+            <BLANKLINE>
+        """
+        return source_of(self._program(args, kwargs))
+
+    def report(self, *args: Any, measure: bool = False, **kwargs: Any) -> Report:
+        """What the program for these arguments consists of: what was fused, bytes, FLOPs, what Python runs and why.
+
+        Args:
+            *args: Arguments of the function; none for the program that was compiled last.
+            measure: Run it too, and compare its time with the memory bandwidth and the speed of products here.
+            **kwargs: More arguments of the function.
+
+        Raises:
+            InputError: Nothing has been compiled yet, and no arguments are given.
+
+        Example:
+            >>> import gatewise as gw, numpy as np
+            >>> report = gw.compile(lambda x: np.sum(np.exp(x) * x)).report(np.ones(1000))
+            >>> [step.what for step in report.steps], report.bytes_read
+            (['exp, multiply, sum'], 8000)
+        """
+        return report_of(self._program(args, kwargs), len(self._programs), measure)
+
+    def llvm(self, *args: Any, **kwargs: Any) -> str:
+        """The program for these arguments, or the one compiled last, in LLVM's language, before LLVM's own passes.
+
+        Raises:
+            InputError: Nothing has been compiled yet, and no arguments are given.
+        """
+        return str(self._program(args, kwargs).built.module)
+
+    def assembly(self, *args: Any, **kwargs: Any) -> str:
+        """The machine code of the program for these arguments, or of the one compiled last, as text.
+
+        Raises:
+            InputError: Nothing has been compiled yet, and no arguments are given.
+        """
+        return self._program(args, kwargs).library.assembly()
+
+    def _program(self, args: Any, kwargs: Any) -> Executable:
+        """The program for these arguments, compiled if need be; without arguments the one compiled last."""
+        if args or kwargs or not self._takes_arguments():
+            leaves, rebuild = tree.flatten((args, kwargs))
+            return self._found(args, kwargs, leaves, rebuild)
+        if not self._programs:
+            raise InputError(
+                f"{getattr(self.f, '__name__', 'the function')}() has not been compiled yet, since that depends on its "
+                f"arguments: call it once, or give the arguments here"
+            )
+        return list(self._programs.values())[-1]
+
+    def _takes_arguments(self) -> bool:
+        try:
+            return bool(inspect.signature(self.f).parameters)
+        except (TypeError, ValueError):
+            return True
+
     def _slowly(self, *args: Any, **kwargs: Any) -> Any:
         """Find the program for these arguments, or make it, and run it."""
         leaves, rebuild = tree.flatten((args, kwargs))
         if any(isinstance(leaf, Tracked) for leaf in leaves):
             return self.f(*args, **kwargs)
+        program = self._found(args, kwargs, leaves, rebuild)
+        if not kwargs:
+            self._fast = program.entry_for(self._slowly)
+        return program(leaves)
+
+    def _found(self, args: Any, kwargs: Any, leaves: list[Any], rebuild: Callable[[list[Any]], Any]) -> Executable:
+        """The program for these arguments."""
         flat = not kwargs and len(leaves) == len(args) and all(map(tree.is_leaf, args))
         key = (len(args) if flat else tree.structure((args, kwargs)), *map(_kind, leaves))
         program = self._programs.get(key)
@@ -58,9 +164,7 @@ class Compiled:
                 if program is None:
                     program = self._programs[key] = Executable(self.f, args, kwargs, leaves, rebuild)
                     self._tell()
-        if not kwargs:
-            self._fast = program.entry_for(self._slowly)
-        return program(leaves)
+        return program
 
     def _tell(self) -> None:
         if len(self._programs) <= PROGRAMS_WITHOUT_A_WORD or self._told:
@@ -91,7 +195,7 @@ class Executable:
         self, f: Callable[..., Any], args: Any, kwargs: Any, leaves: Sequence[Any], rebuild: Callable[[list[Any]], Any]
     ) -> None:
         self.f, self.rebuild_arguments, self.template = f, rebuild, list(leaves)
-        self._nesting: Any = None
+        self.nesting: Any = None
         self.places = [i for i, leaf in enumerate(leaves) if not isinstance(leaf, STATIC)]
         found: dict[str, Any] = {}
 
@@ -102,15 +206,22 @@ class Executable:
             return results
 
         given = [leaves[place] for place in self.places]
+        times = [perf_counter()]
         self.script: Script = written(flat, [Spec.of(_operand(leaf)) for leaf in given])
+        times.append(perf_counter())
         self.rebuild_results = found["rebuild"]
         self.program: Program = lowered(self.script)
+        times.append(perf_counter())
         self.built: Built = build(self.program, pool.threads())
+        times.append(perf_counter())
         self.failed = False
         self.fallbacks = 0
         self._gates = {name: self._gate(call) for name, call in self.built.calls}
-        self._nesting = found["nesting"]  # holds the keys of dicts that entries make
-        self._load(args if not kwargs else None, given, found["nesting"])
+        self.nesting = found["nesting"]  # holds the keys of dicts that entries make
+        self._load(args if not kwargs else None, given, self.nesting)
+        times.append(perf_counter())
+        #: How long each stage of compiling took.
+        self.seconds = dict(zip(("trace", "lower", "build", "LLVM"), np.diff(times).tolist(), strict=True))
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The function of arguments that flatten to `leaves`."""
@@ -246,7 +357,46 @@ def _array_at(pointer: int, value: Any) -> np.ndarray[Any, Any]:
 
 
 def compile(f: Callable[..., Any]) -> Compiled:
-    """The same function, as native code."""
+    """The same function, as native code: one program for all that it computes, gradients included.
+
+    The function runs once on arrays without numbers for every new combination of structure, shapes and dtypes of its
+    arguments; what it computes on the way becomes the program, which later calls of that kind run. Therefore:
+
+    - Python integers, booleans, strings and None among the arguments are part of the program: another value makes
+      another one. A number that changes is passed as a float or as ``np.int64(n)``.
+    - What the function uses without getting it as an argument (arrays, attributes, global variables) is read when it
+      is compiled, and stays as it was then.
+    - What it does besides computing (printing, writing into lists) happens while it is compiled, and not again.
+    - Arrays are split among `threads()` threads where there is enough work; `set_threads` changes that.
+
+    A gate without a native form is run by Python inside the program. Where something was assumed that turns out wrong
+    (an index out of bounds, a NaN among gradients, whose strong zeros need care), that call runs the function itself.
+    Traced arguments do, too, so a compiled function can be differentiated, but only what is inside it is compiled:
+    compile ``gw.grad(f)``, rather than differentiate the compiled `f`.
+
+    Args:
+        f: A function of arrays and numbers, nested as one likes, with results likewise.
+
+    Raises:
+        TracedValueError: At a call: `f` asks for numbers that are not there yet, with ``if``, ``float(x)`` and the
+            like. The message names the line and what to use: ``gw.where``, ``gw.cond``, ``gw.while_loop``.
+        ShapeError: At a call: a result's shape depends on numbers, like that of ``x[x > 0]``. Use ``gw.where``.
+
+    Example:
+        >>> import gatewise as gw, numpy as np
+        >>> def loss(w, x, y):
+        ...     return np.mean((np.tanh(x @ w) - y) ** 2)
+        >>> step = gw.compile(lambda w, x, y: w - 0.5 * gw.grad(loss)(w, x, y))
+        >>> w, x, y = np.zeros(2), np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([0.5, -0.5])
+        >>> for _ in range(100):
+        ...     w = step(w, x, y)
+        >>> np.tanh(x @ w).round(3)
+        array([ 0.5, -0.5])
+        >>> gw.compile(lambda x: x if x > 0 else -x)(np.float64(2.0))
+        Traceback (most recent call last):
+            ...
+        gatewise.errors.TracedValueError: a branch of Python (if, while, and, or, assert) depends on the numbers of ...
+    """
     return Compiled(f)
 
 

@@ -12,6 +12,7 @@ from gatewise.native.values import (
     AxisMap,
     Call,
     Constant,
+    Convolve,
     Gather,
     Input,
     Iota,
@@ -66,6 +67,8 @@ def _value(value: Value, operands: list[Any], arguments: Sequence[Any]) -> Any:
             return np.asarray(getattr(np, value.function)(operands[0], axis=value.axes)).astype(value.dtype)
         case Product():
             return operands[0] @ operands[1]
+        case Convolve():
+            return value.gate.forward(np, *operands)
         case Gather():
             return operands[0][_key(value.axes, value.shape, operands[1:])]
         case Assemble():

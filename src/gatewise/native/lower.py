@@ -15,7 +15,20 @@ import numpy as np
 from gatewise.errors import CodeError
 from gatewise.gate import broadcast_shapes, normalize_axes, normalize_axis
 from gatewise.graph import PYTHON_NUMBERS, dtype_name
-from gatewise.native.values import AxisMap, Builder, Call, Constant, Input, Origin, Program, Value, number_of, result_dtype
+from gatewise.native.convolution import ConvolutionSpec
+from gatewise.native.values import (
+    AxisMap,
+    Builder,
+    Call,
+    Constant,
+    Gradient,
+    Input,
+    Origin,
+    Program,
+    Value,
+    number_of,
+    result_dtype,
+)
 from gatewise.source import resolve
 from gatewise.symbolic import Script, Symbol
 
@@ -626,6 +639,19 @@ class Lowering:
             return self.builder.reshape(total.value, (*batch, 1, n))
         return self.builder.product(left, right)
 
+    def convolved(self, gate: Any, direction: Any, x: Any, y: Any, shape: tuple[int, ...]) -> Handle:
+        """A convolutional layer, or the gradient with respect to its images or kernels."""
+        one, two = self.handle(x), self.handle(y)
+        dtype = np.result_type(one.dtype, two.dtype)
+        if dtype not in (np.float32, np.float64) or not all(one.shape + two.shape + shape):
+            raise NotNative(f"a convolution of {dtype} or of nothing")
+        before, after = zip(*gate.sides, strict=True)
+        spec = ConvolutionSpec(
+            *(gate.images[0], gate.images[1], gate.kernels[0], gate.images[2:], gate.kernels[2:], gate.stride),
+            *(before, after, gate.dilation, gate.groups, dtype.name, direction),
+        )
+        return self.made(self.builder.convolve(gate, self._as(one, dtype), self._as(two, dtype), spec, shape))
+
     def einsum(self, formula: str, *operands: Any) -> Handle:
         """A contraction of one or two operands; more are contracted from the left."""
         left, _, output = formula.replace(" ", "").partition("->")
@@ -722,6 +748,7 @@ def lowered(script: Script) -> Program:
         inputs.append(value)
         handles[symbol] = Handle(library, value, symbol.weak)
     places: dict[Any, list[Value]] = {}
+    gradients: list[Gradient] = []
     for symbol in script.symbols:
         operands = [handles[o] if isinstance(o, Symbol) else o for o in symbol.operands]
         builder.origin = origin = Origin(symbol)
@@ -729,19 +756,18 @@ def lowered(script: Script) -> Program:
         if made.value.origin is origin:
             origin.result = made.value
         places.setdefault((symbol.code, symbol.instruction), []).append(made.value)
-        origin.gradient_of = _whose(symbol.gradient_of, handles, places)
+        found = [_whose(one, handles, places) for one in symbol.gradient_of]
+        gradients += [Gradient(made.value, whose, builder.count) for whose in found if whose is not None]
     builder.origin = None
     outputs = tuple(
         handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs
     )
     assumptions = [*(handles[a].value for a in script.assumptions), *library.assumptions]
-    return Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)))
+    return Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)), tuple(gradients))
 
 
 def _whose(found: Any, handles: dict[Symbol, Handle], places: dict[Any, list[Value]]) -> Value | str | None:
     """The value whose gradient a symbol is; the variable's name where its line was run several times."""
-    if found is None:
-        return None
     if isinstance(found, Symbol):
         return handles[found].value if found in handles else None
     values = places.get(found, [])

@@ -18,6 +18,7 @@ from gatewise.native.values import (
     AxisMap,
     Call,
     Constant,
+    Convolve,
     Gather,
     Input,
     Iota,
@@ -76,9 +77,9 @@ class Loop:
 
 @dataclass(eq=False)
 class Multiply:
-    """A matrix product."""
+    """A matrix product or a convolution."""
 
-    value: Product
+    value: Product | Convolve
 
 
 @dataclass(eq=False)
@@ -147,15 +148,15 @@ def _must_be_stored(program: Program, values: list[Value]) -> set[Value]:
         if not isinstance(output, Input | Constant):
             stored.add(output)
     for value in values:
-        if isinstance(value, Reduce | Product | Assemble | Scatter | Call | Repeat | Result):
+        if isinstance(value, Reduce | Product | Convolve | Assemble | Scatter | Call | Repeat | Result):
             stored.add(value)
         if isinstance(value, Product):
             in_memory(value.left)
             in_memory(value.right)
         elif isinstance(value, Gather):
             in_memory(value.source)
-        elif isinstance(value, Call | Repeat):
-            stored.update(part for part in value.parts if not isinstance(part, Input | Constant))
+        elif isinstance(value, Call | Repeat | Convolve):
+            stored.update(part for part in value.operands if not isinstance(part, Input | Constant))
         elif isinstance(value, Reshape) and not isinstance(value.source, Input | Constant):
             stored.add(value.source)
     return stored
@@ -167,7 +168,7 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
 
     def ready(value: Value, at_index: bool = True) -> int:
         """The first round in which `value` can be read; `at_index`, at the index at which it is computed."""
-        if isinstance(value, Reduce | Product | Assemble | Scatter | Call | Result):
+        if isinstance(value, Reduce | Product | Convolve | Assemble | Scatter | Call | Result):
             return levels[value] + 1
         if value in stored and not at_index:
             return levels[value] + 1
@@ -180,7 +181,7 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
                 rounds += [ready(index) for index in value.indices]
         elif isinstance(value, Result):
             rounds = [levels[value.source]]
-        elif isinstance(value, Product | Call | Repeat):
+        elif isinstance(value, Product | Convolve | Call | Repeat):
             rounds = [ready(operand) for operand in value.operands]
         elif isinstance(value, Assemble | Scatter):
             rounds = [ready(operand, at_index=operand is value.base) for operand in value.operands]
@@ -254,7 +255,7 @@ def _arranged(values: list[Value], stored: set[Value], levels: dict[Value, int])
         if value not in stored:
             continue
         level = levels[value]
-        if isinstance(value, Product):
+        if isinstance(value, Product | Convolve):
             later[level].append(Multiply(value))
         elif isinstance(value, Call):
             later[level].append(Leave(value))

@@ -1,8 +1,8 @@
 """A program as Python text: what the native code computes, forward then backward, for NumPy alone.
 
 Every value of a program is an expression of NumPy's. Those that are read once, by what came of the same line of the
-user's code, are written inside the expression that reads them; the others get a statement, named after the variable that
-the user's line assigns (``scores``) or whose gradient it is (``dscores``).
+user's code, are written inside the expression that reads them; the others get a statement, named after the variable
+that the user's line assigns (``scores``) or whose gradient it is (``dscores``).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from gatewise import tree
-from gatewise.native.entry import Container
+from gatewise.native import entry
 from gatewise.native.values import (
     Assemble,
     AxisMap,
     Call,
     Constant,
     Gather,
+    Gradient,
     Input,
     Iota,
     Map,
@@ -73,6 +74,12 @@ _OPERATORS = {
     "bitwise_or": ("|", _OR),
     "bitwise_xor": ("^", _XOR),
 }
+_FORWARD = "# forward pass"
+_BACKWARD = "# backward pass: from the result back, upstream times local gradient"
+
+#: The comments that were written last: the pass, and the user's line.
+Heading = tuple[str | None, str | None]
+
 _SIGNS = {"negative": "-", "logical_not": "~", "bitwise_invert": "~"}
 
 #: Names that statements may not take.
@@ -98,6 +105,7 @@ class Source(str):
     given: dict[str, Any]
 
     def __new__(cls, text: str, given: dict[str, Any]) -> Source:
+        """A string with the names that it needs."""
         made = super().__new__(cls, text)
         made.given = given
         return made
@@ -123,7 +131,8 @@ def source_of(executable: Any) -> Source:
     writer = _Writer(executable.program, shared, sections=True)
     parameters, opening = _arguments(executable, writer)
     body = writer.statements()
-    body.append(f"return {_nested(executable.nesting, writer.results())}")
+    derived = [getattr(output, "instruction", 0) < 0 for output in executable.script.outputs]
+    body.append(f"return {_nested(executable.nesting, writer.results(derived))}")
     head = ["import numpy as np", ""]
     if shared.given:
         head += ["# Besides NumPy, the namespace holds:", *(f"#   {name}: {what}" for name, what in shared.told), ""]
@@ -140,20 +149,25 @@ def _arguments(executable: Any, writer: _Writer) -> tuple[list[str], list[str]]:
     writer.names.taken.update(key for key, _ in pairs)
     paths = [(key, path) for key, argument in pairs for path in tree.names(argument, key)]
     kept = [paths[place] for place in executable.places]
-    opening = []
+    names, readings = [], []
     for value, (key, path) in zip(executable.program.inputs, kept, strict=True):
         name = key if path == key else writer.names.fresh(_identifier(path[len(key) :]) or key)
         writer.known[value] = Text(name, _ATOM, value.shape)
         reading = f"np.{value.dtype.name}({path})" if not value.shape else path
         if reading != name:
-            opening.append(f"{name} = {reading}")
-    return [key for key, _ in pairs], opening
+            names.append(name)
+            readings.append(reading)
+    return [key for key, _ in pairs], [f"{', '.join(names)} = {', '.join(readings)}"] if names else []
 
 
 def _parameters(f: Callable[..., Any], count: int) -> list[str]:
     """The names of the first positional parameters of `f`, or x0, x1, ... where it has none."""
     try:
-        found = [p.name for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        found = [
+            p.name
+            for p in inspect.signature(f).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
     except (TypeError, ValueError):
         found = []
     return [*found[:count], *(f"x{i}" for i in range(len(found), count))]
@@ -163,20 +177,18 @@ def _identifier(path: str) -> str:
     """A name made of what tells a leaf apart: ['W'][0] gives W_0."""
     words = re.findall(r"\w+", path)
     name = "_".join(words)
-    return name if not name or name.isidentifier() and name not in _RESERVED else f"x_{name}"
+    return name if not name or (name.isidentifier() and name not in _RESERVED) else f"x_{name}"
 
 
-def _nested(nesting: Any, results: list[str]) -> str:
+def _nested(nesting: entry.Container | int | None, results: list[str]) -> str:
     """The results, nested as the function nests them; flat where that is known only to its own classes."""
     if nesting is None:
         return f"({', '.join(results)},)"
-    if not isinstance(nesting, Container):
+    if not isinstance(nesting, entry.Container):
         return results[nesting]
     items = [_nested(item, results) for item in nesting.items]
     if nesting.kind is dict:
-        order = tree.sorted_keys(dict.fromkeys(nesting.keys))
-        found = dict(zip(order, items, strict=True)) if len(order) == len(items) else {}
-        return "{" + ", ".join(f"{key!r}: {found[key]}" for key in nesting.keys) + "}"
+        return "{" + ", ".join(f"{key!r}: {item}" for key, item in zip(nesting.keys, items, strict=True)) + "}"
     if nesting.kind is list:
         return f"[{', '.join(items)}]"
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
@@ -191,8 +203,8 @@ class _Names:
 
     def fresh(self, wanted: str, numbered: bool = False) -> str:
         """`wanted`, or with a number if that is taken."""
-        name = f"{wanted}1" if numbered else wanted
         self.counts[wanted] += 1
+        name = f"{wanted}{self.counts[wanted]}" if numbered or self.counts[wanted] > 1 else wanted
         while name in self.taken or name in _RESERVED:
             self.counts[wanted] += 1
             name = f"{wanted}{self.counts[wanted]}"
@@ -226,6 +238,12 @@ class _Writer:
         self.known: dict[Value, Text] = {}
         self.lines: list[str] = []
         self.values = self._needed()
+        needed = set(self.values)
+        self.gradients = [found for found in program.gradients if found.value in needed]
+        self.own = {found.value: found.whose for found in reversed(self.gradients) if _is_new(found)}
+        self.others = [found for found in self.gradients if self.own.get(found.value) is not found.whose]
+        self.called: dict[Value, list[str]] = defaultdict(list)  # the names of gradients
+        self.ends: dict[Value, list[str]] = defaultdict(list)  # of those, the gradients of arguments
         self.inlined = self._to_be_inlined()
 
     # ------------------------------------------------------------------------------------------------ what is written
@@ -252,6 +270,8 @@ class _Writer:
         """Values without a statement of their own: views, and what is read once by its own line."""
         results = {*self.program.outputs, *self.program.assumptions}
         readers: dict[Value, list[Any]] = defaultdict(list)  # the line of every place that reads a value
+        for found in self.others:
+            readers[found.value].append(found)
         inlined: set[Value] = set()
         for value in reversed(self.values):
             if isinstance(value, View | Reshape | Iota) and value not in results:
@@ -260,7 +280,12 @@ class _Writer:
             else:
                 lines = [_line(value)]
                 once = len(readers[value]) == 1 and readers[value][0] == lines[0]
-                if once and isinstance(value, Map | Reduce | Product | Gather) and not _name(value) and value not in results:
+                if (
+                    once
+                    and isinstance(value, Map | Reduce | Product | Gather)
+                    and not self._has_name(value)
+                    and value not in results
+                ):
                     inlined.add(value)
             for operand in self._operands(value):
                 readers[operand].extend(lines)
@@ -268,69 +293,109 @@ class _Writer:
 
     def statements(self) -> list[str]:
         """The statements, in the order in which the program computes."""
-        before: tuple[Any, ...] = ()
         checks = set(self.program.assumptions) - set(self.program.outputs)
-        last = None
+        heading: Heading = (None, None)
+        others = list(self.others)
         for value in self.values:
-            if value in checks or isinstance(value, Input) or (isinstance(value, Constant) and number_of(value) is not None):
+            while others and others[0].place <= value.number:
+                heading = self._call_too(others.pop(0), heading)
+            if value in checks or value in self.known or isinstance(value, Result):
                 continue
-            if value in self.inlined and not isinstance(value, View | Reshape | Iota):
+            if isinstance(value, Constant) and number_of(value) is not None:
+                continue
+            if value in self.inlined:
+                if isinstance(value, View | Reshape | Iota):
+                    continue
                 text = self._expression(value)
                 if len(text.text) <= LONGEST:
                     self.known[value] = text
                     continue
-            elif value in self.inlined or value in self.known:
-                continue
             start = len(self.lines)
             self._state(value)
-            head = self._heading(value)
-            said = [*head[last != head :][:0]]
-            if head and head != before:
-                section = head[0]
-                if self.sections and section != (before[0] if before else None):
-                    said.append(section)
-                if head[1] and head[1] != (before[1] if before else None):
-                    said.append(head[1])
-                before = head
-            self.lines[start:start] = said
-        self._check()
+            if value.origin is not None and not isinstance(value, Constant):
+                self.lines[start:start], heading = self._headings(value.origin, heading)
+        for found in others:
+            heading = self._call_too(found, heading)
+        self._check(checks)
         return self.lines
 
-    def _heading(self, value: Value) -> tuple[Any, ...]:
-        """The comments above a statement: the pass, and the user's line."""
-        origin = value.origin
-        if origin is None or isinstance(value, Constant):
-            return ()
-        section = "# backward pass: from the result back, each gradient times a local one" if origin.derived else "# forward pass"
+    def _call_too(self, found: Gradient, heading: Heading) -> Heading:
+        """Give a gradient that is a value already there, an argument say, its own name, if its variable has one."""
+        wanted = self._whose(found.whose)
+        if not wanted or (found.value not in self.known and number_of(found.value) is None):
+            return heading
+        text = self.called[found.value][0] if self.called[found.value] else self._read(found.value, typed=True).text
+        name = self.names.fresh(f"d{wanted}")
+        if self.sections and heading[0] != _BACKWARD:
+            self.lines.append(_BACKWARD)
+            heading = _BACKWARD, None
+        self.lines.append(f"{name} = {text}")
+        self.called[found.value].append(name)
+        if isinstance(found.whose, Input):
+            self.ends[found.value].append(name)
+        return heading
+
+    def _headings(self, origin: Origin, before: Heading) -> tuple[list[str], Heading]:
+        """The comments above a statement where they change: the pass, and the user's line."""
+        section = (_BACKWARD if origin.derived else _FORWARD) if self.sections else None
         where = origin.symbol.where
-        if where is None or where.text is None:
-            return section, None
-        verb = "backprop through " if origin.derived else ""
-        return section, f"# {verb}line {where.line}: {where.text}"
+        line = None
+        if where is not None and where.text is not None:
+            line = f"# {'backprop through ' if origin.derived else ''}line {where.line}: {where.text}"
+        told = [section] if section and section != before[0] else []
+        if line and (line != before[1] or told):
+            told.append(line)
+        return told, (section, line)
 
-    def _check(self) -> None:
+    def _check(self, checks: set[Value]) -> None:
         """What must not hold; the compiled function leaves such a call to the function itself."""
-        told = False
-        for value in self.program.assumptions:
-            if value in self.program.outputs:
-                continue
-            if not told:
-                self.lines.append("# where one of these holds, the compiled function has the uncompiled one do the call")
-                told = True
-            text = self.known.get(value) or self._expression(value)
-            self.lines += [f"if {text.text}:", '    raise ArithmeticError("what was assumed when this was compiled does not hold")']
+        texts = [self._read(value).text for value in self.program.assumptions if value in checks]
+        if texts:
+            self.lines += [
+                "# where one of these holds, the compiled function leaves the call to the function itself",
+                f"if {' or '.join(texts)}:",
+                '    raise ArithmeticError("this program was made on the assumption that this does not happen")',
+            ]
 
-    def results(self) -> list[str]:
-        """The expressions of the outputs."""
-        return [self._read(output, typed=True).text for output in self.program.outputs]
+    def results(self, derived: Sequence[bool] = ()) -> list[str]:
+        """The expressions of the outputs; `derived` are those that a sweep found."""
+        texts = []
+        for place, output in enumerate(self.program.outputs):
+            ends = self.ends[output]
+            if place < len(derived) and derived[place] and ends:
+                texts.append(ends.pop(0) if len(ends) > 1 else ends[0])
+            else:
+                texts.append(self._read(output, typed=True).text)
+        return texts
+
+    def _whose(self, whose: Value | str) -> str:
+        """The variable whose gradient something is; empty if it has no name of the user's."""
+        if isinstance(whose, str):
+            return whose if whose.isascii() else ""
+        known = self.known.get(whose)
+        named = isinstance(whose, Input) or _name(whose)
+        return known.text if known is not None and named and known.text.isidentifier() else ""
+
+    def _has_name(self, value: Value) -> bool:
+        return value in self.own or bool(_name(value))
 
     def _name_of(self, value: Value) -> str:
         """A name for a statement's value."""
-        origin = value.origin
-        if origin is not None and origin.gradient_of is not None and origin.result is value:
-            known = self.known.get(origin.gradient_of)
-            return self.names.fresh(f"d{known.text}" if known and known.text.isidentifier() else _name(value) or "d")
-        return self.names.fresh(_name(value)) if _name(value) else self.names.fresh("t", numbered=True)
+        whose = self.own.get(value)
+        if whose is not None:
+            known = self.known.get(whose) if isinstance(whose, Value) else None
+            wanted = known.text if known is not None and known.text.isidentifier() else self._whose(whose)
+            if wanted:
+                name = self.names.fresh(f"d{wanted}")
+                self.called[value].append(name)
+                if isinstance(whose, Input):
+                    self.ends[value].append(name)
+                return name
+        if _name(value):
+            return self.names.fresh(_name(value))
+        if value in self.program.outputs and self.sections:
+            return self.names.fresh("result")
+        return self.names.fresh("t", numbered=True)
 
     def _bind(self, value: Value, text: str) -> None:
         name = self._name_of(value)
@@ -365,9 +430,12 @@ class _Writer:
             self.known[value] = Text(name, _ATOM, value.shape)
             return
         name = self.names.fresh("c", numbered=True)
+        self.known[value] = Text(name, _ATOM, value.shape)
+        if not array.size:
+            self.lines.append(f"{name} = np.empty({_shape(value.shape)}, np.{array.dtype.name})")
+            return
         numbers = re.sub(r"\b(inf|nan)\b", r"np.\1", repr(array.tolist()))
         self.lines.append(f"{name} = np.array({numbers}, np.{array.dtype.name})")
-        self.known[value] = Text(name, _ATOM, value.shape)
 
     def _begun(self, value: Value, base: Value) -> str:
         """A fresh array that holds `base`."""
@@ -412,7 +480,8 @@ class _Writer:
             return np.asarray(gate.forward(np, *[next(parts) if a is None else a[0] for a in arguments]))[()]
 
         label = re.sub(r"\W", "_", value.details())
-        name = self.shared.give(label, run, f"the gate {value.details()}, which Python runs: {value.reason}")
+        reason = value.reason.partition("\n")[0]
+        name = self.shared.give(label, run, f"the gate {value.details()}, which Python runs: {reason}")
         self.names.taken.add(name)
         self._bind(value, f"{name}({', '.join(self._read(part, typed=True).text for part in value.parts)})")
 
@@ -420,7 +489,7 @@ class _Writer:
         """A loop or a branch: its programs as functions, and the statement that runs them."""
         results: dict[int, Result] = {r.place: r for r in self.values if isinstance(r, Result) and r.source is value}
         names = []
-        for place, output in enumerate(value.body.outputs):
+        for place in range(len(value.body.outputs)):
             result = results.get(place)
             if result is None:
                 names.append(self.names.fresh("t", numbered=True))
@@ -550,46 +619,15 @@ class _Writer:
 
     def _viewed(self, axes: Sequence[AxisMap], shape: Shape, source: Text, loose: bool) -> Text:
         """The expression of a view."""
-        extra = len(shape) - len(source.shape)
-        if extra >= 0 and all(
-            axis == (extra + i, 1, 0) or (axis == (-1, 0, 0) and n == 1)
-            for i, (axis, n) in enumerate(zip(axes, source.shape, strict=True))
-        ) and all(n == 1 or n == shape[extra + i] for i, n in enumerate(source.shape)):
-            return source if loose else _spread(source, shape)
-        order = [axis for axis, _, _ in axes if axis >= 0]
-        if len(set(order)) < len(order):
+        if _is_broadcast(axes, shape, source.shape):
+            made = source
+        elif len({axis for axis, _, _ in axes if axis >= 0}) < sum(axis >= 0 for axis, _, _ in axes):  # a diagonal
             key = ", ".join(_counted(axis, shape) for axis in axes)
-            found = tuple(n if i in order else 1 for i, n in enumerate(shape))
-            text = Text(f"{source.within(_ATOM)}[{key}]", _ATOM, found)
-            return text if loose else _spread(text, shape)
-        slices = [_slice(axis, shape, n) for axis, n in zip(axes, source.shape, strict=True)]
-        text = source.within(_ATOM)
-        if order != sorted(order):
-            if any(item != ":" for item in slices):
-                text = f"{text}[{', '.join(slices)}]"
-            ranks = tuple(order.index(axis) for axis in sorted(order))
-            text = f"{text}.T" if ranks == tuple(reversed(range(len(ranks)))) else f"{text}.transpose({_shape(ranks)})"
-            slices, kept = [":"] * len(order), [True] * len(order)
+            reached = {axis for axis, _, _ in axes}
+            lengths = tuple(n if i in reached else 1 for i, n in enumerate(shape))
+            made = Text(f"{source.within(_ATOM)}[{key}]", _ATOM, lengths)
         else:
-            kept = [axis >= 0 for axis, _, _ in axes]
-        key_parts: list[str] = []
-        lengths: list[int] = []
-        pending = list(zip(slices, kept, strict=True))
-        for axis, n in enumerate(shape):
-            if axis in order:
-                while not pending[0][1]:
-                    key_parts.append(pending.pop(0)[0])
-                key_parts.append(pending.pop(0)[0])
-                lengths.append(n)
-            elif lengths or not loose:
-                key_parts.append("None")
-                lengths.append(1)
-        key_parts += [item for item, _ in pending]
-        while key_parts and key_parts[-1] == ":":
-            key_parts.pop()
-        if key_parts:
-            text = f"{text}[{', '.join(key_parts)}]"
-        made = Text(text, _ATOM, tuple(lengths))
+            made = _sliced(axes, shape, source, loose)
         return made if loose else _spread(made, shape)
 
     def _key(self, axes: Sequence[AxisMap | int], shape: Shape, indices: Sequence[Value]) -> str:
@@ -611,6 +649,45 @@ class _Writer:
         if np.broadcast_shapes(*shapes) != shape:
             texts[0] = f"np.broadcast_to({texts[0]}, {_shape(shape)})"
         return ", ".join(texts)
+
+
+def _is_broadcast(axes: Sequence[AxisMap], shape: Shape, source: Shape) -> bool:
+    """Whether a view of these axes is what NumPy's broadcasting gives."""
+    extra = len(shape) - len(source)
+    if extra < 0 or any(n not in (1, shape[extra + i]) for i, n in enumerate(source)):
+        return False
+    return all(
+        axis == (extra + i, 1, 0) or (axis == (-1, 0, 0) and n == 1)
+        for i, (axis, n) in enumerate(zip(axes, source, strict=True))
+    )
+
+
+def _sliced(axes: Sequence[AxisMap], shape: Shape, source: Text, loose: bool) -> Text:
+    """A view by slices, whole numbers and None, and a transposition if need be; not yet repeated along its axes."""
+    order = [axis for axis, _, _ in axes if axis >= 0]
+    pending = [(_slice(axis, shape, n), axis[0] >= 0) for axis, n in zip(axes, source.shape, strict=True)]
+    text = source.within(_ATOM)
+    if order != sorted(order):
+        if any(item != ":" for item, _ in pending):
+            text = f"{text}[{', '.join(item for item, _ in pending)}]"
+        ranks = tuple(order.index(axis) for axis in sorted(order))
+        text = f"{text}.T" if ranks == tuple(reversed(range(len(ranks)))) else f"{text}.transpose({_shape(ranks)})"
+        pending = [(":", True)] * len(order)
+    key: list[str] = []
+    lengths: list[int] = []
+    for axis, n in enumerate(shape):
+        if axis in order:
+            while not pending[0][1]:
+                key.append(pending.pop(0)[0])
+            key.append(pending.pop(0)[0])
+            lengths.append(n)
+        elif lengths or not loose:
+            key.append("None")
+            lengths.append(1)
+    key += [item for item, _ in pending]
+    while key and key[-1] == ":":
+        key.pop()
+    return Text(f"{text}[{', '.join(key)}]" if key else text, _ATOM, tuple(lengths))
 
 
 def _spread(text: Text, shape: Shape) -> Text:
@@ -684,14 +761,18 @@ def _line(value: Value) -> Any:
 
 
 def _name(value: Value) -> str:
-    """The variable that a value belongs to, with a d before it for a gradient; empty if there is none."""
+    """The variable that a line of the user's assigns a value to; empty if there is none."""
     origin = value.origin
     if origin is None or origin.result is not value:
         return ""
-    if origin.gradient_of is not None:
-        return "d"
     name = origin.name
     return name if name and name.isascii() else ""
+
+
+def _is_new(found: Gradient) -> bool:
+    """Whether a sweep's gate made the value, which is then named after this gradient alone."""
+    origin = found.value.origin
+    return origin is not None and origin.derived and origin.result is found.value
 
 
 @lru_cache(maxsize=4096)

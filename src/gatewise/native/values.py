@@ -24,12 +24,11 @@ AxisMap = tuple[int, int, int]
 class Origin:
     """What values are made for: a gate or input of the user's function. Only what is told about a program reads it."""
 
-    __slots__ = ("gradient_of", "result", "symbol")
+    __slots__ = ("result", "symbol")
 
     def __init__(self, symbol: Any) -> None:
         self.symbol = symbol
         self.result: Value | None = None  # that of the values made here which is the gate's result
-        self.gradient_of: Value | str | None = None  # the value, or the variable, whose gradient the result is
 
     @property
     def derived(self) -> bool:
@@ -172,6 +171,23 @@ class Product(Value):
         return (self.left, self.right)
 
 
+class Convolve(Value):
+    """A convolutional layer or one of its gradients: a gate, and as `spec` (a ``convolution.ConvolutionSpec``) says."""
+
+    __slots__ = ("gate", "left", "right", "spec")
+    gate: Any
+    left: Value
+    right: Value
+    spec: Any
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.left, self.right)
+
+    def details(self) -> str:
+        return str(self.spec.direction)
+
+
 class Gather(Value):
     """Entries of a source at integer index arrays: per source axis an axis map of the result, or an index array's number.
 
@@ -279,12 +295,22 @@ class Result(Value):
 
 
 @dataclass(frozen=True)
+class Gradient:
+    """Whose gradient a value is: another value's, or a variable's. Only what is told about a program reads it."""
+
+    value: Value
+    whose: Value | str
+    place: int  # how many values there were when a sweep found it
+
+
+@dataclass(frozen=True)
 class Program:
     """What is to be compiled: inputs, and the values that are results or must turn out False (`assumptions`)."""
 
     inputs: tuple[Input, ...]
     outputs: tuple[Value, ...]
     assumptions: tuple[Value, ...]
+    gradients: tuple[Gradient, ...] = ()
 
     def values(self) -> list[Value]:
         """Every value that is needed, operands before users."""
@@ -308,6 +334,7 @@ class Builder:
 
     def __init__(self) -> None:
         self.known: dict[Any, Value] = {}
+        self.owned: list[Any] = []
         self.count = 0
         self.origin: Origin | None = None
 
@@ -344,9 +371,10 @@ class Builder:
         if known is None:
             known = Constant()
             known.shape, known.dtype, known.number, known.origin = array.shape, array.dtype, self.count, self.origin
-            known.array = array
+            known.array = array.copy()  # its owner may write into it
             self.count += 1
             self.known[key] = known
+            self.owned.append(array)  # and while it is here, no other array has its id
         return known
 
     def map(self, function: str, *parts: Value, dtype: Any) -> Value:
@@ -450,6 +478,11 @@ class Builder:
         """Matrix product of the last two axes; leading axes equal."""
         shape = (*left.shape[:-1], right.shape[-1])
         made: Value = self._make(Product, shape, left.dtype, left=left, right=right)
+        return made
+
+    def convolve(self, gate: Any, left: Value, right: Value, spec: Any, shape: Shape) -> Value:
+        """A convolutional layer or one of its gradients."""
+        made: Value = self._make(Convolve, shape, left.dtype, gate=gate, left=left, right=right, spec=spec)
         return made
 
     def gather(self, source: Value, shape: Shape, axes: tuple[AxisMap | int, ...], indices: tuple[Value, ...]) -> Value:
