@@ -35,7 +35,9 @@ def sparse_module() -> Any:
     try:
         from scipy import sparse
     except ImportError:
-        raise UnsupportedError("sparse derivatives are SciPy arrays, and SciPy is not installed: pip install scipy") from None
+        raise UnsupportedError(
+            "sparse derivatives are SciPy arrays, and SciPy is not installed: pip install scipy"
+        ) from None
     return sparse
 
 
@@ -296,4 +298,6 @@ def _flat(places: dict[str, Any], term: str, shape: tuple[int, ...], connected: 
     """Flat numbers of the entries of an array with axes named by `term`, one for each connected place."""
     if not term:
         return np.zeros(int(np.count_nonzero(connected)), np.int64)
-    return np.ravel_multi_index([places[c] if n > 1 else 0 * places[c] for c, n in zip(term, shape, strict=True)], shape)
+    return np.ravel_multi_index(
+        [places[c] if n > 1 else 0 * places[c] for c, n in zip(term, shape, strict=True)], shape
+    )

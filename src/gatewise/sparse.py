@@ -273,7 +273,9 @@ def _require_complete(run: Run, route: Plan, outputs: Sequence[Any], matrix: Any
     pushed = [known.get(out.node, np.zeros(out.shape)) if isinstance(out, Tracked) else 0 * out for out in outputs]
     whole = np.concatenate([np.ravel(part) for part in pushed])
     direction = np.concatenate([np.ravel(tangent) for tangent in tangents.values()])
-    missing = abs(whole - matrix @ direction) > np.sqrt(np.finfo(matrix.dtype).eps) * (abs(whole) + abs(matrix) @ direction)
+    missing = abs(whole - matrix @ direction) > np.sqrt(np.finfo(matrix.dtype).eps) * (
+        abs(whole) + abs(matrix) @ direction
+    )
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise InputError(

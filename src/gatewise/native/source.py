@@ -26,6 +26,7 @@ from gatewise.native.values import (
     AxisMap,
     Call,
     Constant,
+    Convolve,
     Gather,
     Gradient,
     Input,
@@ -419,6 +420,8 @@ class _Writer:
                 pass
             case Call():
                 self._called(value)
+            case Convolve():
+                self._convolved(value)
             case _:
                 self._bind(value, self._expression(value).text)
 
@@ -484,6 +487,14 @@ class _Writer:
         name = self.shared.give(label, run, f"the gate {value.details()}, which Python runs: {reason}")
         self.names.taken.add(name)
         self._bind(value, f"{name}({', '.join(self._read(part, typed=True).text for part in value.parts)})")
+
+    def _convolved(self, value: Convolve) -> None:
+        def run(*arrays: Any) -> Any:
+            return value.gate.forward(np, *arrays)
+
+        name = self.shared.give(value.gate.name, run, f"{value.gate.name}, for which NumPy has no function")
+        self.names.taken.add(name)
+        self._bind(value, f"{name}({', '.join(self._read(part, typed=True).text for part in value.operands)})")
 
     def _again(self, value: Repeat) -> None:
         """A loop or a branch: its programs as functions, and the statement that runs them."""
