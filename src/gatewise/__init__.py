@@ -75,8 +75,11 @@ if TYPE_CHECKING:
     from gatewise.batching import vmap
     from gatewise.circuit import Circuit, show, trace
     from gatewise.explain.check import GradientReport, check_grads
+    from gatewise.implicit import fixed_point, root
     from gatewise.jacobians import hessian, jacobian
     from gatewise.loops import cond, fori_loop, scan, while_loop
+    from gatewise.native.compiled import compile
+    from gatewise.native.pool import set_threads, threads
     from gatewise.sparse import sparse_hessian, sparse_jacobian
     from gatewise.whole import checkpoint, custom_gradient
 

@@ -17,6 +17,7 @@ from gatewise import gates, tree
 from gatewise.errors import ConvergenceError, DTypeError, LinearAlgebraError, ShapeError
 from gatewise.gate import Gate
 from gatewise.graph import Spec, Tracked, apply, arrayed, dtype_name, surfaced, untracked
+from gatewise.jacobians import jacobian
 from gatewise.transforms import vjp
 
 #: Newton steps, and halvings of one of them, before the search is given up.
@@ -69,8 +70,11 @@ class _Solution(Gate):
 
     def _pull(self, g: Any, inputs: tuple[Any, ...], out: Any) -> Any:
         inputs, out = tuple(map(surfaced, inputs)), surfaced(out)
-        slopes = _jacobian(lambda x: self.f(x, *inputs), out)
-        u = gates.solve(gates.permute_dims(slopes, (1, 0)), g)
+        slopes = jacobian(lambda x: self.f(x, *inputs), mode="reverse")(out)
+        try:
+            u = gates.solve(gates.permute_dims(slopes, (1, 0)), surfaced(g))
+        except LinearAlgebraError as error:
+            raise LinearAlgebraError(_singular(f"at the solution ({error.reason})")) from None
         floating = [i for i, a in enumerate(inputs) if dtype_name(arrayed(a).dtype).startswith("float")]
 
         def moved(*arrays: Any) -> Any:
@@ -86,13 +90,6 @@ class _Solution(Gate):
         return Spec(self.start.shape, self.start.dtype)
 
 
-def _jacobian(f: Callable[[Any], Any], x: Any) -> Any:
-    """All slopes of a vector function of a vector, one row for each of its entries; differentiable itself."""
-    value, pullback = vjp(f, x)
-    unit = np.eye(value.shape[0], dtype=dtype_name(value.dtype))
-    return gates.stack([pullback(row)[0] for row in unit])
-
-
 def newton(f: Callable[[Any], Any], start: Any) -> Any:
     """Newton's method with steps halved until the residual shrinks.
 
@@ -106,7 +103,7 @@ def newton(f: Callable[[Any], Any], start: Any) -> Any:
         value = np.asarray(f(x))
         for _ in range(STEPS):
             size = np.max(np.abs(value), initial=0.0)
-            slopes = np.asarray(_jacobian(f, x))
+            slopes = np.asarray(jacobian(f, mode="reverse")(x))
             scale = 1 + np.max(np.abs(slopes) @ np.abs(x)[:, None], initial=0.0)
             if size <= tolerance * scale:
                 return x
@@ -135,11 +132,15 @@ def _solved(slopes: Any, value: Any) -> Any:
     except np.linalg.LinAlgError:
         step = np.full_like(value, np.nan)
     if not np.all(np.isfinite(step)):
-        raise LinearAlgebraError(
-            "the equation does not determine x: its Jacobian by x is singular here; add the missing equations, start "
-            "elsewhere, or pass a solver of your own: solver(f, x0)"
-        )
+        raise LinearAlgebraError(_singular("on the way to a solution"))
     return step
+
+
+def _singular(where: str) -> str:
+    return (
+        f"the equation does not determine x: its Jacobian by x is singular {where}; add the missing equations, start "
+        "elsewhere, or, if only the way there is singular, pass a solver of your own: solver(f, x0)"
+    )
 
 
 def root(f: Callable[..., Any], x0: Any, *args: Any, solver: Solver | None = None) -> Any:

@@ -115,7 +115,7 @@ def _forward_is_cheaper(run: Run, outputs: Sequence[Any], mode: Mode) -> bool:
     """Whether to push columns: as asked, else where there are fewer of them than rows."""
     if mode != "auto":
         return mode == "forward"
-    return sum(prod(leaf.shape) for leaf in run.leaves) < sum(prod(output.shape) for output in outputs)
+    return bool(sum(prod(leaf.shape) for leaf in run.leaves) < sum(prod(output.shape) for output in outputs))
 
 
 def at_once(route: Plan, arrays: Sequence[Any]) -> int:

@@ -243,7 +243,7 @@ def _moved(function: Any, numbered: Any, random: Any) -> Any:
     """Where each entry of a function's result comes from, or None if one is more than a copy of an argument's entry."""
     found = np.asarray(function(numbered))
     places = np.rint(found.real).astype(np.int64)
-    if places.size and not (0 <= places.min() and places.max() <= numbered.size):
+    if places.size and not (places.min() >= 0 and places.max() <= numbered.size):
         return None
     expected = np.concatenate([[0.0], random.ravel()])[places]
     return places - 1 if np.array_equal(np.asarray(function(random)), expected) else None
@@ -257,7 +257,7 @@ def _letters(node: Node) -> tuple[tuple[str, ...], str] | None:
     if not isinstance(node.gate, Contraction):
         return None
     shapes = [
-        np.shape(node.constants[wire]) if source is None and node.constants else source.shape  # type: ignore[union-attr]
+        np.shape(node.constants[wire]) if source is None and node.constants else source.shape
         for wire, source in enumerate(node.inputs)
     ]
     return node.gate.letters(*map(len, shapes))

@@ -21,7 +21,7 @@ from gatewise.batching import Batched, gathered
 from gatewise.colouring import column_colours, star_colours
 from gatewise.errors import InputError, ShapeError, UnsupportedError
 from gatewise.forward import push
-from gatewise.graph import NUMPY_TYPES, Tracked, arrayed, dtype_name, now, untracked
+from gatewise.graph import NUMPY_TYPES, Node, Tracked, arrayed, dtype_name, now, untracked
 from gatewise.jacobians import Mode, at_once, require_mode, require_real
 from gatewise.patterns import circuit_of, pattern_of, same_circuit, sparse_module
 from gatewise.source import here
@@ -205,8 +205,8 @@ def _require_plain(run: Run, route: Plan, outputs: Sequence[Any]) -> None:
     values = [leaf.value for leaf in run.leaves] + [untracked(out) for out in outputs]
     if route.nested or any(type(value) not in NUMPY_TYPES for value in values):
         raise UnsupportedError(
-            "a sparse jacobian or hessian holds plain NumPy numbers, so it cannot be taken inside another transform, nor "
-            "of arrays of other libraries: use gw.jacobian or gw.hessian there"
+            "a sparse jacobian or hessian holds plain NumPy numbers, so it cannot be taken inside another transform, "
+            "nor of arrays of other libraries: use gw.jacobian or gw.hessian there"
         )
 
 
@@ -267,10 +267,12 @@ def _lay(rows: Any, results: Sequence[Any], found: Sequence[Any], level: int | N
 def _require_complete(run: Run, route: Plan, outputs: Sequence[Any], matrix: Any) -> None:
     """Raise if a product with random numbers shows entries that the pattern leaves out."""
     random = np.random.default_rng(0)
-    tangents = {leaf: random.uniform(1, 2, leaf.shape).astype(dtype_name(leaf.dtype))[()] for leaf in run.leaves}
+    tangents: dict[Node, Any] = {
+        leaf: random.uniform(1, 2, leaf.shape).astype(dtype_name(leaf.dtype))[()] for leaf in run.leaves
+    }
     reached = [out.node for out in outputs if isinstance(out, Tracked)]
     known = push(route, tangents, reached, Array)
-    pushed = [known.get(out.node, np.zeros(out.shape)) if isinstance(out, Tracked) else 0 * out for out in outputs]
+    pushed = [known.get(out.node, np.zeros(out.node.shape)) if isinstance(out, Tracked) else 0 * out for out in outputs]
     whole = np.concatenate([np.ravel(part) for part in pushed])
     direction = np.concatenate([np.ravel(tangent) for tangent in tangents.values()])
     missing = abs(whole - matrix @ direction) > np.sqrt(np.finfo(matrix.dtype).eps) * (
@@ -279,6 +281,7 @@ def _require_complete(run: Run, route: Plan, outputs: Sequence[Any], matrix: Any
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise InputError(
-            f"the derivatives have entries that pattern leaves out, in row {row} or one computed together with it, and in "
-            f"{np.count_nonzero(missing) - 1} other rows: complete the pattern, or leave it to be found{here()}"
+            f"the derivatives have entries that pattern leaves out: {np.count_nonzero(missing)} rows, the first of them "
+            f"row {row}, do not multiply random numbers as they should; complete the pattern, or leave it to be "
+            f"found{here()}"
         )

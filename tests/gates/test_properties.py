@@ -298,8 +298,8 @@ FOLDING = [np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, np.ptp, np.
 def test_folding(function, data):
     x = data.draw(arrays())
     options = {"axis": some_axes(data.draw, x), "keepdims": data.draw(st.booleans())}
-    if options["axis"] == () and function is np.linalg.vector_norm:
-        options["axis"] = None  # over no axes at all, NumPy's overflows where |x| need not
+    if function is np.linalg.vector_norm and (x.ndim == 0 or options["axis"] == ()):
+        return  # over no axes at all, NumPy's overflows where |x| need not
     holds(partial(function, **options), [x], rounding="of the largest", name=function.__name__)
 
 
@@ -444,7 +444,6 @@ PAIRS = {
     "column_stack": lambda x, y: np.column_stack([x, y]),
     "append": np.append,
     "polyval": np.polyval,
-    "polyadd": np.polyadd,
     "where": lambda x, y: np.where(np.ones(x.shape, bool), x, y),
     "block": lambda x, y: np.block([x, y]),
     "broadcast_arrays": np.broadcast_arrays,

@@ -1,8 +1,9 @@
 """Convolution and pooling: np.convolve and np.correlate, layers of one to three dimensions, sliding windows.
 
-Layers take images as the course does: examples, channels, then the spatial axes (NCHW). A layer is one gate, and so are
-its two gradients, each of them the gradient of another: all three are windows (`windows`, whose gradient is `fold`, what
-im2col and col2im do) and one matrix product, or one loop of native code. As in all of deep learning, a layer does not flip its kernel; `convolve` does.
+Layers take images as the course does: examples, channels, then the spatial axes (NCHW). A layer is one gate, and so
+are its two gradients, each of them the gradient of another: all three are windows (`windows`, whose gradient is `fold`,
+what im2col and col2im do) and one matrix product, or one loop of native code. As in all of deep learning, a layer does
+not flip its kernel; `convolve` does.
 """
 
 from __future__ import annotations
@@ -188,16 +189,28 @@ class _Layer(Contraction):
         return (rows, columns) if self.groups == 1 else (self.groups, rows, columns)
 
 
-_LAYERS: tuple[dict[str, Any], ...] = (
-    {"images": (2, 2, 5), "kernels": (3, 2, 3), "stride": (1,), "sides": ((1, 1),), "dilation": (1,), "groups": 1},
-    {
-        **{"images": (2, 4, 5, 6), "kernels": (2, 2, 2, 3), "stride": (2, 1), "sides": ((0, 1), (2, 0))},
-        **{"dilation": (1, 2), "groups": 2},
-    },
-    {
-        **{"images": (1, 1, 3, 3, 3), "kernels": (2, 1, 2, 2, 2), "stride": (1, 1, 1), "sides": ((0, 0),) * 3},
-        **{"dilation": (1, 1, 1), "groups": 1},
-    },
+def _layer(**parameters: Any) -> dict[str, Any]:
+    return parameters
+
+
+_LAYERS = (
+    _layer(images=(2, 2, 5), kernels=(3, 2, 3), stride=(1,), sides=((1, 1),), dilation=(1,), groups=1),
+    _layer(
+        images=(2, 4, 5, 6),
+        kernels=(2, 2, 2, 3),
+        stride=(2, 1),
+        sides=((0, 1), (2, 0)),
+        dilation=(1, 2),
+        groups=2,
+    ),
+    _layer(
+        images=(1, 1, 3, 3, 3),
+        kernels=(2, 1, 2, 2, 2),
+        stride=(1, 1, 1),
+        sides=((0, 0),) * 3,
+        dilation=(1, 1, 1),
+        groups=1,
+    ),
 )
 
 
@@ -249,7 +262,8 @@ class ConvImages(_Layer):
         columns = gates.swapaxes(self.rows(w), -1, -2) @ self.results(g)
         windows = gates.reshape(columns, (self.images[1], *self.kernels[2:], self.images[0], *self.counts))
         windows = gates.permute_dims(windows, tuple(self.order.index(i) for i in range(len(self.order))))
-        padded = apply(Fold(*self.windowing, self.padded), windows)
+        axes, window, stride, dilation = self.windowing
+        padded = apply(Fold(axes, window, stride, dilation, self.padded), windows)
         inside = [slice(before, before + n) for n, (before, _) in zip(self.images[2:], self.sides, strict=True)]
         return padded[(slice(None), slice(None), *inside)]
 

@@ -227,8 +227,7 @@ def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order
         return gates.flip(a, axis=axis)  # there is nothing to move, and the result is another array
     if ((ranks < -length) | (ranks >= length)).any():
         raise ShapeError(f"partition: there is no rank {kth} among {length} entries: ranks go from 0 to {length - 1}")
-    ranks = [int(rank) % length for rank in ranks]
-    return apply(Partition(axis, tuple(ranks)), a)
+    return apply(Partition(axis, tuple([int(rank) % length for rank in ranks])), a)
 
 
 @implements(np.argsort)

@@ -475,6 +475,8 @@ def clip(x: Any, min: Any = None, max: Any = None, **numpy_names: Any) -> Any:
     refuse("clip", numpy_names)
     x = arrayed(x)
     dtype = np.dtype(dtype_name(x.dtype))
+    lowest: Any
+    highest: Any
     if dtype.kind == "b":
         lowest, highest = False, True
     elif dtype.kind in "iu":

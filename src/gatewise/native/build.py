@@ -15,14 +15,25 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from gatewise.native.arithmetic import memory_type
 from gatewise.native import convolution, product
+from gatewise.native.arithmetic import memory_type
+from gatewise.native.blocking import ProductSpec
 from gatewise.native.emit import I8, I64, POINTER, NestEmitter, combined, counted, when, whole
 from gatewise.native.nest import Address, Nest, address_of, nest_of
-from gatewise.native.blocking import ProductSpec
-from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, base_of, scheduled, work_of
+from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
 from gatewise.native.tile import Machine
-from gatewise.native.values import Call, Constant, Convolve, Input, Product, Program, Repeat, Result, Value, check, reachable
+from gatewise.native.values import (
+    Call,
+    Constant,
+    Convolve,
+    Input,
+    Product,
+    Program,
+    Repeat,
+    Value,
+    check,
+    reachable,
+)
 
 #: Work, in additions, that is worth sharing among threads.
 SHARED_FROM = 400_000
@@ -58,7 +69,7 @@ class Built:
 class _Step:
     """A step with what its code needs."""
 
-    step: Loop | Multiply | Leave | Again
+    step: Step
     nest: Nest | None
     reads: list[Value]
     writes: list[Value]
@@ -119,7 +130,7 @@ class _Builder:
     ) -> None:
         self.schedule, self.threads, self.machine, self.prefix = schedule, threads, machine, prefix
         self.program, self.stored = schedule.program, schedule.stored
-        self.module = ir.Module("gatewise") if outer is None else outer.module
+        self.module: ir.Module = ir.Module("gatewise") if outer is None else outer.module
         self.constants: dict[str, Any] = {} if outer is None else outer.constants
         self.calls: list[tuple[str, Call]] = [] if outer is None else outer.calls
         self.functions: dict[Any, Any] = {} if outer is None else outer.functions
@@ -147,15 +158,15 @@ class _Builder:
 
     # ------------------------------------------------------------------------------------------------------- planning
 
-    def _prepared(self, step: Loop | Multiply | Leave) -> _Step:
+    def _prepared(self, step: Step) -> _Step:
         if isinstance(step, Loop):
             nest = nest_of(step, self.stored)
             reads = [item.address.base for item in nest.items if item.address]
             writes = [write.address.base for write in nest.writes]
             made = _Step(step, nest, reads, writes)
-            if not nest.sequential and nest.extents and nest.extents[0] >= 2 * self.threads:
-                if self.threads > 1 and work_of(step) >= SHARED_FROM:
-                    made.parts = self.threads
+            divisible = not nest.sequential and nest.extents and nest.extents[0] >= 2 * self.threads
+            if divisible and self.threads > 1 and work_of(step) >= SHARED_FROM:
+                made.parts = self.threads
             return made
         value = step.value
         if isinstance(step, Again):
@@ -346,7 +357,8 @@ class _Builder:
         """What a step's code depends on, without the places of what it reads and writes, and these."""
         if step.nest is None:
             value = step.step.value  # type: ignore[union-attr]
-            assert isinstance(value, Product | Convolve) and step.workspace is not None
+            assert isinstance(value, Product | Convolve)
+            assert step.workspace is not None
             addresses = [self._operand(operand) for operand in (value.left, value.right, value)]
             signature: Any = (self._spec(step), step.parts)
             return signature, [*[(address.base, address.offset) for address in addresses], (None, step.workspace[0])]
@@ -374,7 +386,12 @@ class _Builder:
         builder.ret_void()
 
     def _write_nest(
-        self, builder: ir.IRBuilder, part: Any, step: _Step, pointer: Callable[[Value, int], Any], rooms: dict[Value, Any]
+        self,
+        builder: ir.IRBuilder,
+        part: Any,
+        step: _Step,
+        pointer: Callable[[Value, int], Any],
+        rooms: dict[Value, Any],
     ) -> None:
         nest = step.nest
         assert nest is not None
@@ -402,6 +419,7 @@ class _Builder:
         """Neutral entries for results that parts fold into memory, each into its own rows."""
         assert step.nest is not None
         private = step.private or {}
+
         def pointer(value: Value, _: int) -> Any:
             return self._pointer(builder, table, value)
 
@@ -412,7 +430,8 @@ class _Builder:
 
     def _join(self, builder: ir.IRBuilder, table: Any, step: _Step) -> None:
         """Fold what each part has kept for itself, in the order of the parts."""
-        assert step.nest is not None and step.private is not None
+        assert step.nest is not None
+        assert step.private is not None
         functions = {write.root: str(write.function) for write in step.nest.writes if write.function}
         for value, offset in step.private.items():
             size = -(-value.size * value.dtype.itemsize // ALIGNED) * ALIGNED
@@ -619,7 +638,7 @@ class _Builder:
         builder.branch(head)
         builder.position_at_end(after)
 
-    # ---------------------------------------------------------------------------------------------- gates left to Python
+    # --------------------------------------------------------------------------------------------- gates left to Python
 
     def _write_call(self, builder: ir.IRBuilder, table: Any, call: Call) -> Any:
         """Call back into Python; gives 0, or 1 when the gate refused its operands."""

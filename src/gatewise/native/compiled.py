@@ -51,6 +51,7 @@ class Compiled:
         self._fast: Callable[..., Any] = self._slowly
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function returns for these arguments."""
         return self._fast(*args, **kwargs)
 
     def source(self, *args: Any, **kwargs: Any) -> Source:
@@ -264,7 +265,10 @@ class Executable:
 
     def _unlike(self, *arrays: Any) -> Any:
         """Arrays of the right shapes and dtypes which the entry did not take: lying otherwise, or out of bounds."""
-        lying = [_memory(a, v.dtype) if isinstance(a, np.ndarray) else a for a, v in zip(arrays, self.program.inputs, strict=True)]
+        lying = [
+            _memory(a, v.dtype) if isinstance(a, np.ndarray) else a
+            for a, v in zip(arrays, self.program.inputs, strict=True)
+        ]
         if any(one is not other for one, other in zip(lying, arrays, strict=True)):
             return self._call(*lying)
         self.failed = False
@@ -338,7 +342,12 @@ def _operand(leaf: Any) -> Any:
 
 def _memory(leaf: Any, dtype: Any) -> np.ndarray[Any, Any]:
     """An argument as a contiguous array in native byte order; itself if it is one."""
-    if type(leaf) is np.ndarray and leaf.flags.c_contiguous and leaf.flags.aligned and leaf.dtype is np.dtype(dtype.name):
+    if (
+        type(leaf) is np.ndarray
+        and leaf.flags.c_contiguous
+        and leaf.flags.aligned
+        and leaf.dtype is np.dtype(dtype.name)
+    ):
         return leaf
     return np.array(leaf, np.dtype(dtype.name), order="C", copy=True)
 

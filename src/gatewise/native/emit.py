@@ -1,8 +1,9 @@
 """From nests of loops to LLVM instructions, explicitly vectorised.
 
-The innermost loop goes forward by a vector of entries at a time; what is left over is one more vector under a mask. Sums
-are kept in several vectors at once and folded from time to time into a total that is kept with more digits, so that
-their error stays below that of NumPy's pairwise sums. What does not change in the innermost loop is computed outside.
+The innermost loop goes forward by a vector of entries at a time; what is left over is one more vector under a mask.
+Sums are kept in several vectors at once and folded from time to time into a total that is kept with more digits, so
+that their error stays below that of NumPy's pairwise sums. What does not change in the innermost loop is computed
+outside.
 """
 
 from __future__ import annotations
@@ -88,7 +89,12 @@ class NestEmitter:
     """Writes one nest into the current function."""
 
     def __init__(
-        self, builder: ir.IRBuilder, nest: Nest, pointer: Callable[[Value, int], Any], vector_bytes: int, private: dict[Value, Any]
+        self,
+        builder: ir.IRBuilder,
+        nest: Nest,
+        pointer: Callable[[Value, int], Any],
+        vector_bytes: int,
+        private: dict[Value, Any],
     ) -> None:
         self.builder = builder
         self.nest = nest
@@ -376,7 +382,7 @@ class NestEmitter:
         """Neutral entries for a reduction that is folded into memory."""
         size, dtype = write.root.size, write.root.dtype
         base, element = self._base(write.root), memory_type(dtype)
-        neutral = neutral_of(write.function, dtype)
+        neutral = neutral_of(str(write.function), dtype)
         if dtype.kind == "b":
             neutral = ir.Constant(I8, neutral.constant)
         with counted(self.builder, whole(0), whole(size)) as index:
@@ -507,7 +513,14 @@ def neutral_of(function: str, dtype: np.dtype[Any]) -> ir.Constant:
 
 def combined(builder: ir.IRBuilder, function: str, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
     """Two parts of a reduction as one."""
-    names = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+    names = {
+        "sum": "add",
+        "prod": "multiply",
+        "max": "maximum",
+        "min": "minimum",
+        "any": "logical_or",
+        "all": "logical_and",
+    }
     name = names[function]
     if dtype.kind == "b":
         name = {"maximum": "logical_or", "minimum": "logical_and"}.get(name, name)

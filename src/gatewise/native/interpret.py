@@ -20,14 +20,19 @@ from gatewise.native.values import (
     Product,
     Program,
     Reduce,
+    Repeat,
     Reshape,
+    Result,
     Scatter,
     Shape,
     Value,
     View,
 )
 
-_NUMPY = {"abs": np.abs, "sigmoid": lambda x: np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), 1 - 1 / (1 + np.exp(-np.abs(x))))}
+_NUMPY = {
+    "abs": np.abs,
+    "sigmoid": lambda x: np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), 1 - 1 / (1 + np.exp(-np.abs(x)))),
+}
 
 
 def interpret(program: Program, arguments: Sequence[Any]) -> tuple[list[Any], list[bool]]:

@@ -6,6 +6,7 @@ only these functions has a native form without another line. A gate that asks fo
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -22,7 +23,6 @@ from gatewise.native.values import (
     Call,
     Constant,
     Gradient,
-    Input,
     Origin,
     Program,
     Value,
@@ -39,16 +39,35 @@ ELEMENTWISE = frozenset(
         *("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "square", "reciprocal", "cbrt", "logaddexp"),
         *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
         *("maximum", "minimum", "sign", "floor", "ceil", "round", "trunc", "copysign", "hypot"),
-        *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isfinite", "isnan", "isinf", "signbit"),
+        *(
+            "equal",
+            "not_equal",
+            "less",
+            "less_equal",
+            "greater",
+            "greater_equal",
+            "isfinite",
+            "isnan",
+            "isinf",
+            "signbit",
+        ),
         *("logical_and", "logical_or", "logical_xor", "logical_not"),
         *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert"),
     ]
 )
 
-_SAME_ON_BOOLEANS = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor"}
+_SAME_ON_BOOLEANS = {
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+    "maximum": "logical_or",
+    "minimum": "logical_and",
+    "add": "logical_or",
+    "multiply": "logical_and",
+}
 
 
-class NotNative(AttributeError):
+class NotNative(AttributeError):  # noqa: N818  (it is caught where gates are lowered, and never seen)
     """A gate asks for something that has no native form."""
 
 
@@ -194,8 +213,6 @@ class Lowering:
             function = "logical_not" if function == "bitwise_invert" else function
             if function.startswith("logical"):
                 common = np.dtype(bool)
-        elif function in ("maximum", "minimum") and result.kind == "b":
-            function = "logical_or" if function == "maximum" else "logical_and"
         if function == "positive":
             return handles[0]
         shape = broadcast_shapes(*(h.shape for h in handles))
@@ -255,7 +272,7 @@ class Lowering:
 
     conj = real
 
-    def astype(self, x: Any, dtype: Any, copy: bool = True) -> Handle:
+    def astype(self, x: Any, dtype: Any, copy: builtins.bool = True) -> Handle:
         """x in another dtype."""
         handle, target = self.handle(x), np.dtype(dtype_name(dtype) if not isinstance(dtype, str) else dtype)
         if target.kind not in "biuf" or target == np.float16:
@@ -272,7 +289,7 @@ class Lowering:
 
     # ---------------------------------------------------------------------------------------------------- reductions
 
-    def _reduce(self, function: str, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Handle:
+    def _reduce(self, function: str, x: Any, axis: Any, keepdims: builtins.bool, dtype: Any = None) -> Handle:
         handle = self.handle(x)
         value = handle.value if dtype is None else self._as(handle, dtype)
         axes = normalize_axes(axis, len(value.shape), function)
@@ -282,31 +299,31 @@ class Lowering:
         reduced = self.builder.reduce(function, value, axes)
         return self.made(self.builder.reshape(reduced, kept) if keepdims else reduced)
 
-    def sum(self, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Handle:
+    def sum(self, x: Any, axis: Any = None, keepdims: builtins.bool = False, dtype: Any = None) -> Handle:
         """Sum over axes, in the dtype that NumPy sums in."""
         return self._reduce("sum", x, axis, keepdims, dtype or np.sum(np.ones(1, self.handle(x).dtype)).dtype)
 
-    def prod(self, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Handle:
+    def prod(self, x: Any, axis: Any = None, keepdims: builtins.bool = False, dtype: Any = None) -> Handle:
         """Product over axes, in the dtype that NumPy multiplies in."""
         return self._reduce("prod", x, axis, keepdims, dtype or np.prod(np.ones(1, self.handle(x).dtype)).dtype)
 
-    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+    def max(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Largest entry over axes; NaN wins."""
         return self._reduce("max", x, axis, keepdims)
 
-    def min(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+    def min(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Smallest entry over axes; NaN wins."""
         return self._reduce("min", x, axis, keepdims)
 
-    def any(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+    def any(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Whether an entry over axes holds."""
         return self._reduce("any", x, axis, keepdims, np.dtype(bool))
 
-    def all(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+    def all(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Whether all entries over axes hold."""
         return self._reduce("all", x, axis, keepdims, np.dtype(bool))
 
-    def mean(self, x: Any, axis: Any = None, keepdims: bool = False) -> Handle:
+    def mean(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Sum over axes, divided by the number of entries."""
         handle = self.handle(x)
         axes = normalize_axes(axis, handle.ndim, "mean")
@@ -395,7 +412,9 @@ class Lowering:
         """One number everywhere."""
         lengths = shape if isinstance(shape, tuple) else (shape,)
         handle = self.handle(fill)
-        return self.made(self.builder.broadcast(handle.value if dtype is None else self._as(handle, np.dtype(dtype)), lengths))
+        return self.made(
+            self.builder.broadcast(handle.value if dtype is None else self._as(handle, np.dtype(dtype)), lengths)
+        )
 
     def zeros(self, shape: Any, dtype: Any = None, device: Any = None) -> Handle:
         """Zeros."""
@@ -447,13 +466,22 @@ class Lowering:
         return self._scattered(base, piece, axes, arrays, added=True)
 
     def _scattered(
-        self, base: Value, piece: Value, axes: list[Any], indices: tuple[Value, ...], added: bool
+        self, base: Value, piece: Value, axes: list[Any], indices: tuple[Value, ...], added: builtins.bool
     ) -> Handle:
         """A piece written at index arrays. Where no two of its entries meet, every entry asks whether it is written."""
         kept = [axis_map[0] for axis_map in axes if not isinstance(axis_map, int)]
-        if len(indices) == 1 and sorted(kept) == list(range(len(piece.shape))) and all(
-            isinstance(m, int) or (abs(m[1]) == 1 and m[2] == (0 if m[1] == 1 else base.shape[i] - 1) and base.shape[i] == piece.shape[m[0]])
-            for i, m in enumerate(axes)
+        if (
+            len(indices) == 1
+            and sorted(kept) == list(range(len(piece.shape)))
+            and all(
+                isinstance(m, int)
+                or (
+                    abs(m[1]) == 1
+                    and m[2] == (0 if m[1] == 1 else base.shape[i] - 1)
+                    and base.shape[i] == piece.shape[m[0]]
+                )
+                for i, m in enumerate(axes)
+            )
         ):
             place = next(i for i, m in enumerate(axes) if isinstance(m, int))
             back: list[AxisMap] = [(-1, 0, 0)] * len(piece.shape)
@@ -476,7 +504,9 @@ class Lowering:
         array; the result's shape; and the index arrays, as values of that shape."""
         items: list[Any] = []
         for item in key:
-            array = item if isinstance(item, Handle) else np.asarray(item) if isinstance(item, list | np.ndarray) else None
+            array = (
+                item if isinstance(item, Handle) else np.asarray(item) if isinstance(item, list | np.ndarray) else None
+            )
             if isinstance(array, np.ndarray) and array.dtype == bool:
                 items.extend(np.nonzero(array))
             else:
@@ -540,9 +570,9 @@ class Lowering:
     def _index(self, index: Value, length: int) -> Value:
         """An index array counted from the start and within bounds; an entry out of range spoils the assumptions."""
         x = self.made(self.builder.cast(index, np.dtype(np.int64)))
-        outside = (x < -length) | (x >= length)
-        self.assumptions.append(self.any(outside).value)
-        wrapped = self.where(x < 0, x + length, x)
+        below, above = self.elementwise("less", x, -length), self.elementwise("greater_equal", x, length)
+        self.assumptions.append(self.any(self.elementwise("logical_or", below, above)).value)
+        wrapped = self.where(self.elementwise("less", x, 0), self.elementwise("add", x, length), x)
         return self.elementwise("minimum", self.elementwise("maximum", wrapped, 0), length - 1).value
 
     def take(self, x: Any, indices: Any, axis: int) -> Handle:
@@ -578,7 +608,9 @@ class Lowering:
 
     def _record(self, results: list[Value], parts: Sequence[Any]) -> Handle:
         total, dtype = (parts[0].total, parts[0].record) if parts else (0, "float64")
-        handles = [Handle(self, self.builder.cast(value, part.dtype)) for value, part in zip(results, parts, strict=True)]
+        handles = [
+            Handle(self, self.builder.cast(value, part.dtype)) for value, part in zip(results, parts, strict=True)
+        ]
         return Record(self, {part.start: handle for part, handle in zip(parts, handles, strict=True)}, total, dtype)
 
     def picked(self, record: Any, part: Any) -> Handle:
@@ -631,7 +663,9 @@ class Lowering:
             last = len(batch)
             spread = tuple(range(last))
             if n == 1:
-                other = self.builder.view(right, (*batch, m, k), [*[(i, 1, 0) for i in spread], (last + 1, 1, 0), (-1, 0, 0)])
+                other = self.builder.view(
+                    right, (*batch, m, k), [*[(i, 1, 0) for i in spread], (last + 1, 1, 0), (-1, 0, 0)]
+                )
                 total = self._reduce("sum", self.elementwise("multiply", self.made(left), self.made(other)), -1, False)
                 return self.builder.reshape(total.value, (*batch, m, 1))
             wide = self.builder.view(left, (*batch, k, n), [*[(i, 1, 0) for i in spread], (-1, 0, 0), (last, 1, 0)])
@@ -665,7 +699,9 @@ class Lowering:
         return self._pair(terms, output, handles)
 
     def _pair(self, terms: list[str], output: str, handles: list[Handle]) -> Handle:
-        sizes = {letter: n for term, h in zip(terms, handles, strict=True) for letter, n in zip(term, h.shape, strict=True)}
+        sizes = {
+            letter: n for term, h in zip(terms, handles, strict=True) for letter, n in zip(term, h.shape, strict=True)
+        }
         dtype = np.result_type(*[h.dtype for h in handles])
         values = []
         for index, (term, handle) in enumerate(zip(terms, handles, strict=True)):
@@ -759,9 +795,7 @@ def lowered(script: Script) -> Program:
         found = [_whose(one, handles, places) for one in symbol.gradient_of]
         gradients += [Gradient(made.value, whose, builder.count) for whose in found if whose is not None]
     builder.origin = None
-    outputs = tuple(
-        handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs
-    )
+    outputs = tuple(handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs)
     assumptions = [*(handles[a].value for a in script.assumptions), *library.assumptions]
     return Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)), tuple(gradients))
 
@@ -799,6 +833,3 @@ def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:
 
 def _is_native(dtype: Any) -> bool:
     return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype != np.float16
-
-
-__all__ = ["Handle", "Lowering", "NotNative", "lowered", "number_of", "AxisMap", "Input"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -22,6 +23,7 @@ from gatewise.native.values import (
     Gather,
     Input,
     Iota,
+    Laid,
     Map,
     Product,
     Program,
@@ -193,9 +195,7 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
     return levels
 
 
-def _worth_storing(
-    program: Program, values: list[Value], stored: set[Value], levels: dict[Value, int]
-) -> set[Value]:
+def _worth_storing(program: Program, values: list[Value], stored: set[Value], levels: dict[Value, int]) -> set[Value]:
     """Values that several loops, or one at several indices, would compute again at a cost."""
     contexts: dict[Value, set[Any]] = defaultdict(set)
     work: dict[Value, float] = defaultdict(float)  # entries of the loops that read it
@@ -222,7 +222,7 @@ def _worth_storing(
             else:
                 read(operand, here, entries)
     costs: dict[Value, int] = {}
-    found = set()
+    found: set[Value] = set()
     for value in values:
         costs[value] = 0
         if isinstance(value, Map | Gather) and value not in stored:
@@ -311,7 +311,7 @@ def are_disjoint(value: Assemble) -> bool:
     return all(are_apart(one, other) for i, one in enumerate(laid) for other in laid[i + 1 :])
 
 
-def _in_order(laid: list[Any]) -> bool:
+def _in_order(laid: list[Laid]) -> bool:
     """Whether many pieces follow each other along one axis, each behind the one before."""
 
     def ends(places: tuple[AxisMap, ...], piece: Value, axis: int) -> tuple[int, int]:
@@ -320,7 +320,7 @@ def _in_order(laid: list[Any]) -> bool:
         return min(start, last), max(start, last)
 
     return any(
-        all(ends(*one, axis)[1] < ends(*other, axis)[0] for one, other in zip(laid, laid[1:], strict=False))
+        all(ends(*one, axis=axis)[1] < ends(*other, axis=axis)[0] for one, other in pairwise(laid))
         for axis in range(len(laid[0][0]))
     )
 

@@ -1,8 +1,8 @@
 """The language of the compiler: a handful of array values from which native loops are made.
 
-A program is a graph of values, each with shape and dtype, each made once: `Builder` returns the value it has already made
-from the same parts, so common subexpressions are found as they are written. `View` is an affine index map and moves
-nothing; `Reshape` reads a contiguous array in another shape. `check` says what holds for every value.
+A program is a graph of values, each with shape and dtype, each made once: `Builder` returns the value it has already
+made from the same parts, so common subexpressions are found as they are written. `View` is an affine index map and
+moves nothing; `Reshape` reads a contiguous array in another shape. `check` says what holds for every value.
 """
 
 from __future__ import annotations
@@ -119,7 +119,11 @@ class View(Value):
         return (self.source,)
 
     def details(self) -> str:
-        return "[" + ", ".join(f"i{axis}*{step}+{start}" if axis >= 0 else f"{start}" for axis, step, start in self.axes) + "]"
+        return (
+            "["
+            + ", ".join(f"i{axis}*{step}+{start}" if axis >= 0 else f"{start}" for axis, step, start in self.axes)
+            + "]"
+        )
 
 
 class Reshape(Value):
@@ -189,7 +193,7 @@ class Convolve(Value):
 
 
 class Gather(Value):
-    """Entries of a source at integer index arrays: per source axis an axis map of the result, or an index array's number.
+    """Entries of a source at integer index arrays: per source axis an axis map of the result, or a number of an index.
 
     Index arrays are values of the result's shape (views that repeat them). An index from the end may be negative.
     """
@@ -405,7 +409,8 @@ class Builder:
         """Entries of `source` where `axes` say."""
         axes = tuple((a, s, o) if a >= 0 and shape[a] != 1 else (-1, 0, o) for a, s, o in axes)
         if shape == source.shape and all(
-            axis == (i, 1, 0) or (n == 1 and axis == (-1, 0, 0)) for i, (axis, n) in enumerate(zip(axes, shape, strict=True))
+            axis == (i, 1, 0) or (n == 1 and axis == (-1, 0, 0))
+            for i, (axis, n) in enumerate(zip(axes, shape, strict=True))
         ):
             return source
         if isinstance(source, View):
@@ -462,9 +467,11 @@ class Builder:
 
     def _any_of_pieces(self, source: Value) -> Value | None:
         """Whether NaN stands anywhere in pieces laid into zeros: in one of the pieces."""
-        if not (isinstance(source, Map) and source.function == "isnan" and isinstance(source.parts[0], Assemble)):
+        if not (isinstance(source, Map) and source.function == "isnan"):
             return None
         whole = source.parts[0]
+        if not isinstance(whole, Assemble):
+            return None
         if number_of(whole.base) is None:
             return None
         total: Value | None = None
@@ -500,7 +507,8 @@ class Builder:
         pieces = [part for laid in pieces for part in _unfolded(self, *laid)]
         values, places = tuple(piece for piece, _ in pieces), tuple(place for _, place in pieces)
         if isinstance(base, Assemble):
-            base, values, places = base.base, base.pieces + values, base.places + places
+            values, places = base.pieces + values, base.places + places
+            base = base.base
         made: Value = self._make(Assemble, base.shape, base.dtype, base=base, pieces=values, places=places)
         return made
 
@@ -528,7 +536,12 @@ class Builder:
                 return None
         zero = self.constant(np.zeros((), one.dtype))
         pieces = [  # adding the zero that stands there in the other array makes 0 of -0
-            (self.map("add", piece, self.broadcast(zero, piece.shape), dtype=piece.dtype) if places in alone else piece, places)
+            (
+                self.map("add", piece, self.broadcast(zero, piece.shape), dtype=piece.dtype)
+                if places in alone
+                else piece,
+                places,
+            )
             for places, piece in merged.items()
         ]
         return self.assemble(one.base, pieces)
@@ -547,7 +560,6 @@ class Builder:
         value: Call = _fresh(self, Call(), shape, dtype)
         value.gate, value.arguments, value.parts = gate, arguments, parts
         return value
-
 
     def repeat(
         self,
@@ -724,7 +736,7 @@ PROMOTED_AS = {"sigmoid": "exp"}
 
 @lru_cache(maxsize=4096)
 def result_dtype(function: str, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """What NumPy makes of dtypes (or, for Python numbers, of 1.0, 1, True): the operands' common dtype and the result's."""
+    """What NumPy makes of dtypes (for Python numbers: of 1.0, 1, True): the operands' common dtype and the result's."""
     operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind for kind in kinds]
     with np.errstate(all="ignore"):
         result = np.asarray(getattr(np, PROMOTED_AS.get(function, function))(*operands)).dtype
@@ -738,7 +750,9 @@ def check(program: Program) -> None:
     """Raise AssertionError unless every value is as it should be; run after each pass."""
     for value in program.values():
         for operand in value.operands:
-            assert operand.number < value.number or isinstance(value, Call), f"{value} comes before its operand {operand}"
+            assert operand.number < value.number or isinstance(value, Call), (
+                f"{value} comes before its operand {operand}"
+            )
         if isinstance(value, Map):
             assert all(part.shape == value.shape for part in value.parts), f"{value}: operands differ in shape"
         elif isinstance(value, View):
@@ -753,4 +767,4 @@ def check(program: Program) -> None:
             assert value.shape == kept, f"{value}: its shape is not what is left of its source"
         elif isinstance(value, Product):
             left, right = value.left.shape, value.right.shape
-            assert left[:-2] == right[:-2] and left[-1] == right[-2], f"{value}: {left} @ {right}"
+            assert (*left[:-2], left[-1]) == (*right[:-2], right[-2]), f"{value}: {left} @ {right}"
