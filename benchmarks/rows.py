@@ -10,9 +10,11 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from derivatives import WAYS
 from models import model_rows
 from peers import PEERS, Objective
 
@@ -235,7 +237,58 @@ UNROLLS = "unrolls the loop: takes minutes to compile"
 TOO_LONG = "takes about a minute; see the row with 10⁵ gates"
 
 
+# ------------------------------------------------------------------------------------------------------ recomputation
+
+
+CHAIN, PIECE = 10_000, 100
+
+
+def held() -> Arguments:
+    return (np.linspace(0.1, 1.0, 1000),), ()
+
+
+def long_chain(xp: Any, x: Any) -> Any:
+    for _ in range(CHAIN):
+        x = xp.sin(x) + 0.05
+    return xp.sum(x)
+
+
+def long_chain_in_pieces(xp: Any, x: Any) -> Any:
+    import gatewise as gw
+
+    def piece(x: Any) -> Any:
+        for _ in range(PIECE):
+            x = xp.sin(x) + 0.05
+        return x
+
+    checkpointed = gw.checkpoint(piece)
+    for _ in range(CHAIN // PIECE):
+        x = checkpointed(x)
+    return xp.sum(x)
+
+
+def long_chain_by_hand(x: Any) -> Any:
+    starts = []
+    for _ in range(CHAIN // PIECE):
+        starts.append(x)
+        for _ in range(PIECE):
+            x = np.sin(x) + 0.05
+    value, g = np.sum(x), np.ones_like(x)
+    for start in reversed(starts):
+        inside = [start]
+        for _ in range(PIECE - 1):
+            inside.append(np.sin(inside[-1]) + 0.05)
+        for before in reversed(inside):
+            g = g * np.cos(before)
+    return value, (g,)
+
+
 # -------------------------------------------------------------------------------------------------------------- all
+
+
+def derivatives(row: str) -> dict[str, list[str]]:
+    script = str(Path(__file__).with_name("derivatives.py"))
+    return {way: [sys.executable, script, row, way] for way in WAYS[row][0]}
 
 
 def importing(module: str) -> list[str]:
@@ -284,6 +337,21 @@ ROWS: dict[str, Row | ProcessRow] = {
             skip=dict.fromkeys(("casadi", "autograd", "mygrad"), TOO_LONG)
             | {"torch.compile": UNROLLS, "jax": "see jax jit"},
             targets=(Target(400, "by hand", "memory"),),
+        ),
+        Row(
+            "checkpoint", "10⁴ steps on 1000 float64 in checkpoints of 100", held, long_chain, long_chain_by_hand,
+            instead={"gatewise": long_chain_in_pieces}, traced=True,
+            skip=dict.fromkeys([name for name in PEERS if name not in ("by hand", "gatewise")], "keeps every step"),
+            targets=(Target(1 << 20, "by hand", "memory"),),
+        ),
+        ProcessRow(
+            "per-example", "gradients per example: 10⁴ examples, 100 parameters", derivatives("per-example"),
+            printed=True,
+            targets=(Target(1.5, "jax jit"), Target(1.5, "jax jit", ours="gatewise compiled")),
+        ),
+        ProcessRow(
+            "tridiagonal", "Jacobian of 10⁵ × 10⁵, tridiagonal, in evaluations of the function",
+            derivatives("tridiagonal"), printed=True, targets=(Target(10, "the function", ours="gatewise"),),
         ),
         ProcessRow(
             "import", "import time", {peer.module: importing(peer.module) for peer in PEERS.values()},

@@ -120,3 +120,16 @@ def test_what_cannot_be_mapped_is_said(call, message):
 def test_a_branch_on_an_example_is_refused():
     with pytest.raises(gw.TracedValueError, match=r"np\.where"):
         gw.vmap(lambda x: x if x[0] > 0 else -x)(X)
+
+
+@pytest.mark.parametrize("product", [lambda x, w: x @ w, lambda x, w: w @ x], ids=["x @ w", "w @ x"])
+def test_a_vector_that_all_examples_share_is_multiplied_at_once(product):
+    random = np.random.default_rng(0)
+    rows, w = random.standard_normal((5, 3)), random.standard_normal(3)
+    np.testing.assert_allclose(gw.vmap(product, in_axes=(0, None))(rows, w), rows @ w, rtol=1e-14)
+    slopes = gw.vmap(gw.grad(lambda w, x: np.sin(product(x, w))), in_axes=(None, 0))(w, rows)
+    np.testing.assert_allclose(slopes, np.cos(rows @ w)[:, None] * rows, rtol=1e-13)
+    whole = gw.grad(lambda w: np.sum(np.sin(gw.vmap(lambda x: product(x, w))(rows))))(w)
+    np.testing.assert_allclose(whole, np.cos(rows @ w) @ rows, rtol=1e-13)
+    pairs = gw.vmap(product)(rows, 2 * rows)
+    np.testing.assert_allclose(pairs, 2 * np.sum(rows**2, axis=1), rtol=1e-13)

@@ -93,3 +93,77 @@ def test_refusals():
         gw.grad(lambda a: gw.root(lambda x: x - a, 1.0))(2.0)
     with pytest.raises(gw.ShapeError, match="structure of x"):
         gw.fixed_point(lambda x: (x, x), 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-6, 1.0, 1e15])
+def test_the_scale_of_an_equation_does_not_matter(scale):
+    f = lambda a: gw.root(lambda x, a: scale * (x * x - a), 1.0, a)  # noqa: E731
+    assert f(2.0) == pytest.approx(2**0.5, rel=1e-14)
+    assert gw.grad(f)(2.0) == pytest.approx(0.5 / 2**0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("target", [0.0, 1e-12, 1e12])
+def test_the_scale_of_a_solution_does_not_matter(target):
+    found = gw.root(lambda x, a: np.tanh(x - a) + (x - a), target + 0.5, target)
+    assert found == pytest.approx(target, rel=1e-14, abs=1e-15)
+
+
+def test_jacobian_and_hessian_are_those_of_the_solution():
+    def solution(a):  # x + exp(x) = a, so x' = 1 / (1 + exp(x))
+        return gw.root(lambda x, a: x + np.exp(x) - a, np.zeros(3), a)
+
+    a = np.array([1.0, 2.0, 3.0])
+    slope = 1 / (1 + np.exp(solution(a)))
+    for mode in ("forward", "reverse"):
+        np.testing.assert_allclose(gw.jacobian(solution, mode=mode)(a), np.diag(slope), rtol=1e-12)
+    second = -np.exp(solution(a)) * slope**3
+    np.testing.assert_allclose(gw.hessian(lambda a: np.sum(solution(a)))(a), np.diag(second), rtol=1e-11)
+    np.testing.assert_allclose(gw.vmap(gw.grad(lambda a: solution(a * np.ones(3))[0]))(a), slope, rtol=1e-12)
+
+
+def test_an_inner_problem_of_an_outer_one():
+    def inner(a):  # the y with y ** 3 + y = a
+        return gw.root(lambda y, a: y**3 + y - a, 0.5, a)
+
+    def outer(b):  # the x with inner(x) + x = b
+        return gw.root(lambda x, b: inner(x) + x - b, 0.5, b)
+
+    y = inner(outer(2.0))
+    slope = 1 / (3 * y**2 + 1)
+    assert gw.grad(outer)(2.0) == pytest.approx(1 / (slope + 1), rel=1e-12)
+
+
+def test_a_complex_argument_gets_its_gradient():
+    found = gw.grad(lambda z: gw.root(lambda x, z: x**3 - abs(z) ** 2, 1.0, z))(1 + 2j)
+    x = 5 ** (1 / 3)
+    assert found == pytest.approx(2 * (1 + 2j) / (3 * x**2), rel=1e-12)
+
+
+def test_arguments_that_are_no_arrays_are_handed_on():
+    def f(x, kind, power, a):
+        assert (kind, power) == ("power", 3)
+        return x**power - a
+
+    assert gw.grad(lambda a: gw.root(f, 1.0, "power", 3, a))(8.0) == pytest.approx(1 / 12)
+
+
+def test_a_solver_of_scipy():
+    from scipy.optimize import root
+
+    a = np.array([2.0, 3.0])
+    solve = lambda f, x0: root(f, x0).x  # noqa: E731
+    found = gw.jacobian(lambda a: gw.root(lambda x, a: x**2 - a, np.ones(2), a, solver=solve))(a)
+    np.testing.assert_allclose(found, np.diag(0.5 / np.sqrt(a)), rtol=1e-7)
+
+
+def test_what_a_solver_returns_is_made_sure_of():
+    with pytest.raises(gw.ConvergenceError, match="residual is 1, where the given solver stopped"):
+        gw.root(lambda x, a: x**2 - a, 1.0, 2.0, solver=lambda f, x0: x0)
+    with pytest.raises(gw.ShapeError, match=r"returned shape \(2,\)"):
+        gw.root(lambda x, a: x**2 - a, 1.0, 2.0, solver=lambda f, x0: np.ones(2))
+
+
+def test_a_solution_that_does_not_move_smoothly_has_no_gradient():
+    exact = lambda f, x0: np.zeros(1)  # noqa: E731
+    with pytest.raises(gw.LinearAlgebraError, match="singular at the solution"):
+        gw.grad(lambda a: gw.root(lambda x, a: x**2 - a, 1.0, a, solver=exact))(0.0)

@@ -283,6 +283,8 @@ def has_nan(gradient: Any) -> bool:
     if type(gradient) is np.float64:
         return bool(gradient != gradient)
     value = untracked(gradient)
+    while hasattr(type(value), "carrier") and hasattr(type(value), "inner"):  # of examples, all of them
+        value = untracked(value.inner)
     if value is None:
         return False
     if isinstance(value, np.ndarray) and value.ndim:

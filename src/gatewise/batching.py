@@ -311,6 +311,9 @@ class _BatchedNamespace:
         if not rows and not columns and x.shape[-1] == 1 == y.shape[-2]:
             return self.multiply(x, y)  # an outer product: nothing to sum
         if rows and columns:
+            for many, one in ((x, y), (y, x)):
+                if not (isinstance(one, Batched) and one.level == level):  # the same for every example: one product
+                    return Batched(gates.matmul(many.inner, one), level)
             return self.sum(self.multiply(x, y))
         one = gates.expand_dims(x, -2) if rows and not isinstance(x, Batched) else x
         two = gates.expand_dims(y, -1) if columns and not isinstance(y, Batched) else y

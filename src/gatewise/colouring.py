@@ -51,7 +51,7 @@ def _largest_first(pattern: Any) -> Any:
 
 
 def _greedy(pattern: Any, order: Any) -> Any:
-    """Each column in turn takes the first colour that none of its rows has; a row's colours are the bits of a number."""
+    """Each column in turn takes the first colour that none of its rows has; a row's colours are bits of a number."""
     by_column = pattern.tocsc()
     starts, rows = by_column.indptr.tolist(), by_column.indices.tolist()
     taken = [0] * pattern.shape[0]
@@ -69,8 +69,9 @@ def _greedy(pattern: Any, order: Any) -> Any:
 
 
 def star_colours(pattern: Any) -> Any:
-    """A colour per column of a symmetric CSR pattern, such that for every entry (i, j) either column j is the only one of
-    its colour in row i, or column i the only one of its colour in row j.
+    """A colour per column of a symmetric CSR pattern, such that every entry stands alone in one of its two places.
+
+    For an entry (i, j), either column j is the only one of its colour in row i, or column i of its colour in row j.
 
     Example:
         An arrow needs two colours, where `column_colours` would need one for each column:
@@ -82,16 +83,7 @@ def star_colours(pattern: Any) -> Any:
     plain = column_colours(pattern) if int(np.diff(pattern.indptr).max(initial=0)) <= _FEW else None
     if plain is not None and _number(plain) <= 3:
         return plain  # no path of four has a star colouring with fewer
-    starts, indices = pattern.indptr.tolist(), pattern.indices.tolist()
-    neighbours = [[j for j in indices[starts[i] : starts[i + 1]] if j != i] for i in range(pattern.shape[0])]
-    colours = [-1] * pattern.shape[0]
-    for vertex in _largest_first(pattern).tolist():
-        forbidden = _forbidden(vertex, neighbours, colours)
-        colour = 0
-        while colour in forbidden:
-            colour += 1
-        colours[vertex] = colour
-    star = np.array(colours, np.int64)
+    star = _star(pattern, _largest_first(pattern))
     return star if plain is None or _number(star) < _number(plain) else plain
 
 
@@ -99,16 +91,36 @@ def star_colours(pattern: Any) -> Any:
 _FEW = 1000
 
 
-def _forbidden(vertex: int, neighbours: list[list[int]], colours: list[int]) -> set[int]:
-    """The colours that would put two colours only on a path of four vertices, or one on both ends of an edge."""
-    forbidden = set()
-    for near in neighbours[vertex]:
-        colour = colours[near]
-        if colour >= 0:
-            forbidden.add(colour)
-        for far in neighbours[near]:
-            if far == vertex or colours[far] < 0:
-                continue
-            if colour < 0 or any(colours[end] == colour for end in neighbours[far] if end != near):
-                forbidden.add(colours[far])
-    return forbidden
+def _star(pattern: Any, order: Any) -> Any:
+    """Each vertex in turn takes the first colour that leaves no edge of one colour and no path of four with two.
+
+    Sets of colours are the bits of a number. `seen` and `twice` hold those that a vertex' neighbours have, and that two
+    of them have; `bad`, for a vertex w, those of its neighbours beside which another has the colour of w: a path of
+    four with two colours would be complete with one of them on the other side of w.
+    """
+    starts, indices = pattern.indptr.tolist(), pattern.indices.tolist()
+    neighbours = [[j for j in indices[starts[i] : starts[i + 1]] if j != i] for i in range(pattern.shape[0])]
+    colours = [-1] * pattern.shape[0]
+    bad, seen, twice = ([0] * pattern.shape[0] for _ in range(3))
+    for vertex in order.tolist():
+        forbidden = 0
+        for near in neighbours[vertex]:
+            forbidden |= 1 << colours[near] | bad[near] if colours[near] >= 0 else seen[near]
+        free = ~forbidden & (forbidden + 1)  # the lowest bit that is not set
+        colours[vertex] = colour = free.bit_length() - 1
+        if twice[vertex]:
+            for near in neighbours[vertex]:
+                if colours[near] >= 0 and twice[vertex] >> colours[near] & 1:
+                    bad[near] |= free
+        for near in neighbours[vertex]:
+            if not seen[near] & free:
+                seen[near] |= free
+            elif not twice[near] & free:
+                twice[near] |= free
+                if colours[near] >= 0:
+                    for far in neighbours[near]:
+                        if colours[far] == colour:
+                            bad[far] |= 1 << colours[near]
+            elif colours[near] >= 0:
+                bad[vertex] |= 1 << colours[near]
+    return np.array(colours, np.int64)

@@ -75,7 +75,7 @@ class _Solution(Gate):
             u = gates.solve(gates.permute_dims(slopes, (1, 0)), surfaced(g))
         except LinearAlgebraError as error:
             raise LinearAlgebraError(_singular(f"at the solution ({error.reason})")) from None
-        floating = [i for i, a in enumerate(inputs) if dtype_name(arrayed(a).dtype).startswith("float")]
+        floating = [i for i, a in enumerate(inputs) if dtype_name(arrayed(a).dtype).startswith(("float", "complex"))]
 
         def moved(*arrays: Any) -> Any:
             full = list(inputs)
@@ -93,30 +93,56 @@ class _Solution(Gate):
 def newton(f: Callable[[Any], Any], start: Any) -> Any:
     """Newton's method with steps halved until the residual shrinks.
 
+    It ends once steps are below the square root of the precision, relative to x or to the way from `start`, and the
+    residual shrinks no more: rounding is all that is left then, whatever the scale of the equation.
+
     Raises:
-        ConvergenceError: It does not shrink any more, or not far enough in 50 steps.
+        ConvergenceError: The residual does not shrink any more, or steps are not so small after 50 of them.
         LinearAlgebraError: The equation does not depend on x in some direction.
     """
     x = np.array(start)
-    tolerance = 100 * np.finfo(x.dtype).eps
+    slopes_of = jacobian(f, mode="reverse")
     with np.errstate(all="ignore"):
         value = np.asarray(f(x))
         for _ in range(STEPS):
-            size = np.max(np.abs(value), initial=0.0)
-            slopes = np.asarray(jacobian(f, mode="reverse")(x))
-            scale = 1 + np.max(np.abs(slopes) @ np.abs(x)[:, None], initial=0.0)
-            if size <= tolerance * scale:
+            size = _largest(value)
+            if size == 0:
                 return x
-            step = _solved(slopes, value)
+            step = _solved(np.asarray(slopes_of(x)), value)
+            last = _largest(step) <= np.sqrt(np.finfo(x.dtype).eps) * max(_largest(x), _largest(x - start))
             for halving in range(HALVINGS):
                 tried = x - step / 2**halving
                 new = np.asarray(f(tried))
-                if np.max(np.abs(new), initial=0.0) < size:
+                if _largest(new) < size:
                     break
+                if last:
+                    return x
             else:
                 raise ConvergenceError(_no_convergence(size, "no step along Newton's direction makes it smaller"))
+            if last and _largest(new) > size / 4:
+                return tried
             x, value = tried, new
-    raise ConvergenceError(_no_convergence(float(np.max(np.abs(value))), f"after {STEPS} Newton steps"))
+    raise ConvergenceError(_no_convergence(_largest(value), f"after {STEPS} Newton steps"))
+
+
+def _checked(solver: Solver) -> Solver:
+    """A solver of the user's, whose result is made sure of."""
+
+    def solve(f: Callable[[Any], Any], start: Any) -> Any:
+        x = np.asarray(solver(f, start.copy()))
+        if x.shape != start.shape:
+            raise ShapeError(f"the solver must return a vector of {start.size} numbers; it returned shape {x.shape}")
+        x = x.astype(start.dtype)
+        size, before = _largest(f(x)), _largest(f(start))
+        if not size <= np.sqrt(np.finfo(x.dtype).eps) * max(1.0, before):
+            raise ConvergenceError(_no_convergence(size, "where the given solver stopped"))
+        return x
+
+    return solve
+
+
+def _largest(vector: Any) -> float:
+    return float(np.max(np.abs(vector), initial=0.0))
 
 
 def _no_convergence(size: float, why: str) -> str:
@@ -153,10 +179,12 @@ def root(f: Callable[..., Any], x0: Any, *args: Any, solver: Solver | None = Non
         f: Returns as many numbers as x has, in the structure of x.
         x0: The first guess: an array, or a nested dict, list or tuple of arrays.
         *args: What else the equation depends on; traced arrays must be among them.
-        solver: Called with (function, first guess), vectors both; Newton's method with damping when left out.
+        solver: Called with (function, first guess), plain vectors both, it returns the solution; for example
+            ``lambda f, x0: scipy.optimize.root(f, x0, method="krylov").x``. Newton's method with damping when left out,
+            for up to some thousand unknowns: its Jacobian is dense.
 
     Raises:
-        ConvergenceError: Newton's method finds no solution.
+        ConvergenceError: No solution was found, by Newton's method or by `solver`; says how large the residual is.
         LinearAlgebraError: The Jacobian of `f` by x is singular.
         ShapeError: `f` does not return as many numbers as x has.
         DTypeError: `f` uses a traced array that is not among its arguments.
@@ -167,7 +195,7 @@ def root(f: Callable[..., Any], x0: Any, *args: Any, solver: Solver | None = Non
         >>> float(square_root(9.0)), round(float(gw.grad(square_root)(9.0)), 12)
         (3.0, 0.166666666667)
     """
-    return _solution(f, x0, args, solver or newton, "root")
+    return _solution(f, x0, args, newton if solver is None else _checked(solver), "root")
 
 
 def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, solver: Solver | None = None) -> Any:
@@ -188,15 +216,17 @@ def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, solver: Solver | Non
         leaves, rebuild = tree.flatten(x)
         return rebuild([old - new for old, new in zip(leaves, tree.flatten(value)[0], strict=True)])
 
-    return _solution(difference, x0, args, solver or newton, "fixed_point")
+    return _solution(difference, x0, args, newton if solver is None else _checked(solver), "fixed_point")
 
 
 def _solution(f: Callable[..., Any], x0: Any, args: tuple[Any, ...], solver: Solver, name: str) -> Any:
-    given, rebuild_x = tree.flatten(x0)
-    guesses = [np.asarray(untracked(arrayed(leaf))) for leaf in given]
+    unknowns, rebuild_x = tree.flatten(x0)
+    guesses = [np.asarray(untracked(arrayed(leaf))) for leaf in unknowns]
     guesses = [guess if guess.dtype.kind == "f" else guess.astype(float) for guess in guesses]
     shapes, dtype = [guess.shape for guess in guesses], np.result_type(*guesses) if guesses else np.dtype(float)
-    leaves, rebuild_args = tree.flatten(args)
+    given, rebuild_args = tree.flatten(args)
+    places = [i for i, leaf in enumerate(given) if tree.is_leaf(leaf) or hasattr(leaf, "shape")]
+    leaves = [given[i] for i in places]  # the others, names and functions, are handed on as they are
 
     def split(vector: Any) -> Any:
         """x in its own structure."""
@@ -208,7 +238,10 @@ def _solution(f: Callable[..., Any], x0: Any, args: tuple[Any, ...], solver: Sol
         return rebuild_x(parts)
 
     def flat(vector: Any, *arrays: Any) -> Any:
-        values = [gates.ravel(arrayed(v)) for v in tree.flatten(f(split(vector), *rebuild_args(list(arrays))))[0]]
+        current = list(given)
+        for place, array in zip(places, arrays, strict=True):
+            current[place] = array
+        values = [gates.ravel(arrayed(v)) for v in tree.flatten(f(split(vector), *rebuild_args(current)))[0]]
         whole = gates.concat(values) if len(values) != 1 else values[0]
         if whole.shape != vector.shape:
             raise ShapeError(

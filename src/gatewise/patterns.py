@@ -146,7 +146,7 @@ def _through(node: Node, wire: int, source: Node, pattern: Any) -> Any:
         kept = places >= 0
         return _joined(node, source, places[kept], entries[kept], pattern)
     if isinstance(gate, Reduction):
-        folded = np.broadcast_to(_numbers(gate.kept_shape(source.shape)), source.shape)  # type: ignore[attr-defined]
+        folded = np.broadcast_to(_numbers(gate.kept_shape(source.shape)), source.shape)
         return _joined(node, source, folded.ravel(), np.arange(folded.size), pattern)
     letters = _letters(node)
     if letters is not None:
@@ -256,11 +256,12 @@ def _letters(node: Node) -> tuple[tuple[str, ...], str] | None:
     """A contraction's index letters per operand and of the result, as in einsum; None for any other gate."""
     if not isinstance(node.gate, Contraction):
         return None
-    shapes = [
-        np.shape(node.constants[wire]) if source is None and node.constants else source.shape
-        for wire, source in enumerate(node.inputs)
+    constants = node.constants or (None,) * len(node.inputs)
+    ndims = [
+        np.ndim(constant) if source is None else len(source.shape)
+        for source, constant in zip(node.inputs, constants, strict=True)
     ]
-    return node.gate.letters(*map(len, shapes))
+    return node.gate.letters(*ndims)
 
 
 def _summed(node: Node, wire: int, operands: tuple[str, ...], output: str) -> tuple[Any, Any]:

@@ -281,7 +281,7 @@ def _require_complete(run: Run, route: Plan, outputs: Sequence[Any], matrix: Any
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise InputError(
-            f"the derivatives have entries that pattern leaves out: {np.count_nonzero(missing)} rows, the first of them "
+            f"the derivatives have entries that pattern leaves out: {np.count_nonzero(missing)} rows, first "
             f"row {row}, do not multiply random numbers as they should; complete the pattern, or leave it to be "
             f"found{here()}"
         )

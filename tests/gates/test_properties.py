@@ -289,7 +289,8 @@ def test_ufuncs_of_two_operands(function, data):
 
 
 FOLDING = [np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, np.ptp, np.median, np.nansum, np.nanprod,
-           np.nanmax, np.nanmin, np.nanmean, np.nanvar, np.nanstd, np.nanmedian, np.linalg.vector_norm, gw.logsumexp]  # fmt: skip
+           np.nanmax, np.nanmin, np.nanmean, np.nanvar, np.nanstd, np.nanmedian, np.linalg.vector_norm,
+           gw.logsumexp]  # fmt: skip
 
 
 @named(FOLDING)
