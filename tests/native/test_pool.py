@@ -15,6 +15,9 @@ from gatewise.errors import InputError
 from gatewise.native import pool
 from gatewise.native.machine import Library, function_at
 
+# Array libraries that other tests have imported warn of every fork, since their own threads do not survive it.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+
 # `count` adds 1 to the part's number in a table. `many` shares that out again and again. `outer` shares out, inside
 # each of its parts, four parts of its own.
 TEXT = """

@@ -55,8 +55,10 @@ class Tabulated(Elementwise):
 
     def forward(self, xp: Any, *xs: Any) -> Any:
         if xp is not np:
-            values = [libraries.to_numpy(x, self.function) for x in xs]
-            return libraries.placed(xp, self.forward(np, *values), xs[0])
+            array = next(x for x in xs if hasattr(x, "shape"))
+            if libraries.title(array) != "Dask":  # which takes SciPy's ufuncs piece by piece
+                values = [libraries.to_numpy(x, self.function) if hasattr(x, "shape") else x for x in xs]
+                return libraries.placed(xp, self.forward(np, *values), array)
         found = getattr(import_module("scipy.special"), self.function)(*xs)
         return found[self.output] if isinstance(found, tuple) else found
 
