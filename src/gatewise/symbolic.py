@@ -24,6 +24,7 @@ from gatewise.gate import NUMPY_FUNCTIONS, Gate
 from gatewise.gates.conversion import IDENTITY, INPUT
 from gatewise.graph import (
     NUMPY_TYPES,
+    PYTHON_NUMBERS,
     Leaf,
     Node,
     Spec,
@@ -52,6 +53,7 @@ class Tape:
         self.strong = strong  # sweeps keep zeros zero at once, instead of looking for NaN first
         self.order = now()  # an inner script is written after the outer one was begun
         self.specs: dict[Any, Spec] = {}
+        self.known: dict[tuple[Any, ...], Spec] = {}
 
     def symbol(self, gate: Any, operands: tuple[Any, ...], spec: Spec) -> Symbol:
         """A new symbol at the end of the tape."""
@@ -293,6 +295,24 @@ class _SymbolicNamespace:
 
     def run(self, gate: Any, values: Sequence[Any]) -> Any:
         """Write down that `gate` is applied to `values`."""
+        tape: Any = None
+        key: tuple[Any, ...] = (id(gate),)  # which stays its own, as the tape keeps the gate
+        for value in values:  # the usual case: symbols of one tape, and numbers
+            if type(value) is Symbol:
+                if tape is not value.tape:
+                    if tape is not None:
+                        break
+                    tape = value.tape
+                key += (value.shape, value.dtype, value.weak)
+            elif type(value) in PYTHON_NUMBERS:
+                key += (type(value),)
+            else:
+                break
+        else:
+            spec = tape.known.get(key)
+            if spec is None:
+                spec = tape.known[key] = tape.infer(gate, values)
+            return tape.symbol(gate, tuple(values), spec)
         tape = _newest(values)
         values = tuple([value if type(value) in NUMPY_TYPES else tape.own(value) for value in values])
         return tape.symbol(gate, values, tape.infer(gate, values))
@@ -479,6 +499,12 @@ class SymbolArray(Array):
     @classmethod
     def _sorting(cls, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """What `apply` needs to know of operands; what comes from outside the script is captured by it."""
+        if len(operands) == 2:
+            one, other = operands
+            if type(one) is type(other) is SymbolArray:
+                x, y = one.value, other.value
+                if type(x) is type(y) is Symbol and x.tape is y.tape:  # the usual case, kept short
+                    return cls, (one.node, other.node), (x, y), None, max(one.node.leaf, other.node.leaf)
         values = [operand.value if isinstance(operand, Tracked) else captured(operand) for operand in operands]
         tape = _newest(values)
         inputs: list[Node | None] = []

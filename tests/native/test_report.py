@@ -79,7 +79,7 @@ def test_programs_and_stages():
     compiled(W, x, y)
     report = compiled.report(W, x[:2], y[:2])
     assert report.programs == 2
-    assert list(report.seconds) == ["trace", "lower", "build", "LLVM"]
+    assert list(report.seconds) == ["trace", "roll", "lower", "build", "LLVM"]
     assert all(time > 0 for time in report.seconds.values())
     assert report.arguments == ("float64[4, 3]", "float64[2, 4]", "float64[2, 3]")
     assert "one of 2 programs" in str(report)

@@ -47,6 +47,9 @@ PARALLEL = "gatewise_parallel"
 #: Entries of a constant up to which it is written into the module.
 WRITTEN_OUT = 512
 
+#: Functions that handle more arrays than this, none of them larger than `LITTLE`, are not worth LLVM's optimisations,
+#: whose time grows faster than the length of a block.
+MANY, LITTLE = 64, 4096
 
 #: What a step's function gets a pointer to: an entry of a value, or (with None) an offset in the arena.
 Place = tuple[Value | None, int]
@@ -266,6 +269,8 @@ class _Builder:
                 builder.call(parallel, [body, self._places(builder, table, places), whole(step.parts)])
                 if step.private:
                     self._join(builder, table, step)
+        if len(self.program.inputs) + len(self.program.outputs) > MANY:
+            _leave_as_written(function)
         self._copy_outputs(builder, table)
         status: Any = whole(0)
         for failure in failures:
@@ -351,6 +356,8 @@ class _Builder:
             function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
             self.functions[signature] = function
             self._write_step(function, step, places)
+            if len(places) > MANY and all(value is None or value.size <= LITTLE for value, _ in places):
+                _leave_as_written(function)
         return function, places
 
     def _signature(self, step: _Step) -> tuple[Any, list[Place]]:
@@ -651,3 +658,8 @@ class _Builder:
 
 
 __all__ = ["Built", "build", "reachable"]
+
+
+def _leave_as_written(function: Any) -> None:
+    function.attributes.add("noinline")
+    function.attributes.add("optnone")

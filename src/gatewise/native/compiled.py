@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import update_wrapper
 from time import perf_counter
 from typing import Any
@@ -21,6 +23,7 @@ from gatewise.native.build import Built, build
 from gatewise.native.lower import lowered
 from gatewise.native.machine import Library, function_at
 from gatewise.native.report import Report, report_of
+from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
 from gatewise.native.values import Call, Program
 from gatewise.symbolic import Script, written
@@ -163,7 +166,9 @@ class Compiled:
             with self._lock:
                 program = self._programs.get(key)
                 if program is None:
-                    program = self._programs[key] = Executable(self.f, args, kwargs, leaves, rebuild)
+                    with _nothing_collected():
+                        program = Executable(self.f, args, kwargs, leaves, rebuild)
+                    self._programs[key] = program
                     self._tell()
         return program
 
@@ -178,6 +183,18 @@ class Compiled:
             RuntimeWarning,
             stacklevel=4,
         )
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """What compiling makes is kept until it is done; looking for garbage in it would take a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _kind(leaf: Any) -> Any:
@@ -208,7 +225,9 @@ class Executable:
 
         given = [leaves[place] for place in self.places]
         times = [perf_counter()]
-        self.script: Script = written(flat, [Spec.of(_operand(leaf)) for leaf in given])
+        script = written(flat, [Spec.of(_operand(leaf)) for leaf in given])
+        times.append(perf_counter())
+        self.script: Script = rolled(script)
         times.append(perf_counter())
         self.rebuild_results = found["rebuild"]
         self.program: Program = lowered(self.script)
@@ -222,7 +241,7 @@ class Executable:
         self._load(args if not kwargs else None, given, self.nesting)
         times.append(perf_counter())
         #: How long each stage of compiling took.
-        self.seconds = dict(zip(("trace", "lower", "build", "LLVM"), np.diff(times).tolist(), strict=True))
+        self.seconds = dict(zip(("trace", "roll", "lower", "build", "LLVM"), np.diff(times).tolist(), strict=True))
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The function of arguments that flatten to `leaves`."""
@@ -230,7 +249,9 @@ class Executable:
 
     def entry_for(self, slow: Callable[..., Any]) -> Callable[..., Any]:
         """The program as a function of the user's arguments, which hands over to `slow` what it was not made for."""
-        return slow if self._entry is None else self._function("entry", slow)
+        if self._entry is None:
+            return slow
+        return self._function("entry" if self.library.has("entry") else "of_arrays", slow)
 
     def _function(self, name: str, slow: Callable[..., Any]) -> Callable[..., Any]:
         return entry.function(getattr(self.f, "__name__", "compiled"), self.library, name, slow)
@@ -253,7 +274,8 @@ class Executable:
             nested = None if args is None else [entry.argument(argument) for argument in args]
             if nested is not None and None not in nested:
                 self._entry = nested, args  # the objects that entries compare with must stay
-                text += entry.written("entry", nested, results, nesting, self.built.arena_bytes, long, rebuild)
+                if nested != flat:
+                    text += entry.written("entry", nested, results, nesting, self.built.arena_bytes, long, rebuild)
             text += entry.written("of_arrays", flat, results, nesting, self.built.arena_bytes, long, rebuild)
             text += entry.DECLARATIONS
             symbols |= entry.symbols()

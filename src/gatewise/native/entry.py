@@ -240,6 +240,7 @@ class _Entry:
         self.held: list[str] = []  # what another thread could take out of its container while the program runs
         self.filled = 0
         self.owned: list[str] = []  # references that are this function's to give away or to drop
+        self.undoing: dict[tuple[str, ...], str] = {}
         self.lines: list[str] = []
         self.globals: list[str] = []
         self.count = 0
@@ -311,6 +312,7 @@ class _Entry:
         self.say("%handler = call ptr @PyTuple_GetItem(ptr %self, i64 0)")
         self.say("%slowly = call ptr @PyObject_Vectorcall(ptr %handler, ptr %given, i64 %count, ptr %keywords)")
         self.say("ret ptr %slowly")
+        self._undo()
         self.say("failed:")
         self.say("ret ptr null")
         body = "\n".join(self.lines)
@@ -329,11 +331,24 @@ class _Entry:
         """Where a C function says that it failed, drop what is owned and pass the exception on."""
         test, label = self.name(), f"{self.count}"
         self.say(f"{test} = icmp {relation} {kind} {value}, {wrong}")
-        self.say(f"br i1 {test}, label %undo{label}, label %done{label}")
-        self.say(f"undo{label}:")
-        self._drop(self.owned)
-        self.say("br label %failed")
+        self.say(f"br i1 {test}, label %{self._undone()}, label %done{label}")
         self.say(f"done{label}:")
+
+    def _undone(self) -> str:
+        """Where what is owned now is dropped, one thing after the other: places that drop the same share the way."""
+        owned = tuple(self.owned)
+        number = len(owned)
+        while number and owned[:number] not in self.undoing:
+            self.undoing[owned[:number]] = f"undo{len(self.undoing)}"
+            number -= 1
+        return self.undoing[owned] if owned else "failed"
+
+    def _undo(self) -> None:
+        """The ways on which what was owned is dropped."""
+        for owned, label in self.undoing.items():
+            self.say(f"{label}:")
+            self._drop(owned[-1:])
+            self.say(f"br label %{self.undoing.get(owned[:-1], 'failed')}")
 
     def _new(self, call: str, place: str | None = None) -> str:
         """What a C function returns, a new reference."""
