@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import gatewise as gw
 from gatewise.graph import Spec
-from gatewise.native import rolling
+from gatewise.native import looping, rolling
+from gatewise.native.looping import looped
 from gatewise.native.rolling import rolled
 from gatewise.symbolic import written
 
@@ -129,15 +130,14 @@ def test_random_programs_of_scalars_compute_the_same(seed, size, inputs):
         return [value, middle, *pull((1.0, 0.5))]
 
     script = written(lambda *xs: both(*xs), [NUMBER] * inputs)
-    kept, gain = rolling.FEWEST, rolling.GAIN
-    rolling.FEWEST, rolling.GAIN = 1, 0.0
-    try:
-        short = rolled(script)
-    finally:
-        rolling.FEWEST, rolling.GAIN = kept, gain
-    with np.errstate(all="ignore"):
+    with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
+        patch.setattr(rolling, "FEWEST", 1)
+        patch.setattr(rolling, "GAIN", 0.0)
+        patch.setattr(looping, "FEWEST", 1)
+        patch.setattr(looping, "STEPS", 3)
         expected = script.run(start)
-        np.testing.assert_allclose(short.run(start), expected, rtol=1e-9, atol=1e-9)
+        for short in (rolled(script), looped(script)):
+            np.testing.assert_allclose(short.run(start), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_scalars_of_arrays_whole_exponents_and_booleans(eagerly):

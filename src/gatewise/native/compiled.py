@@ -20,6 +20,7 @@ from gatewise.errors import InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
 from gatewise.native import entry, pool
 from gatewise.native.build import Built, build
+from gatewise.native.looping import looped
 from gatewise.native.lower import lowered
 from gatewise.native.machine import Library, function_at
 from gatewise.native.report import Report, report_of
@@ -227,7 +228,7 @@ class Executable:
         times = [perf_counter()]
         script = written(flat, [Spec.of(_operand(leaf)) for leaf in given])
         times.append(perf_counter())
-        self.script: Script = rolled(script)
+        self.script: Script = looped(rolled(script))
         times.append(perf_counter())
         self.rebuild_results = found["rebuild"]
         self.program: Program = lowered(self.script)

@@ -30,6 +30,9 @@ FEWEST = 1000
 #: Scripts are rolled when that leaves at most one group for so many gates.
 GAIN = 4.0
 
+#: After so many gates it is seen whether there is anything to gain.
+ENOUGH = 20_000
+
 #: Sums of fewer terms stay additions.
 TERMS = 4
 
@@ -62,7 +65,7 @@ def rolled(script: Script) -> Script:
     if any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}:
         return script  # arrays of Python numbers would not yield to other dtypes, as Python numbers do
     groups = _Groups(script)
-    if GAIN * len(groups.groups) > len(script.symbols):
+    if not groups.gain(len(groups.home)):
         return script
     return written(groups.run, [Spec(symbol.shape, symbol.dtype, symbol.weak) for symbol in script.inputs])
 
@@ -93,10 +96,16 @@ class _Groups:
         for symbol in script.inputs:
             self._join(symbol, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), ())
         terms = _sums(script)
-        for symbol in script.symbols:
+        for number, symbol in enumerate(script.symbols):
             found = terms.get(symbol, ())
             if found is not None:
                 self._place(symbol, found)
+            if number == ENOUGH and not self.gain(number):
+                return
+
+    def gain(self, gates_seen: int) -> bool:
+        """Whether groups are few beside the gates that were put into them."""
+        return GAIN * len(self.groups) <= gates_seen
 
     def _place(self, symbol: Symbol, terms: Sequence[Any]) -> None:
         operands = symbol.operands
