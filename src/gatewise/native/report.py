@@ -80,7 +80,7 @@ class Report:
         steps: What is run, in order.
         arena_bytes: Memory for what lives between steps.
         fallbacks: Calls so far that were left to the function itself, since an assumption did not hold.
-        seconds: How long each stage of compiling took: trace, lower, build, LLVM.
+        seconds: How long each stage of compiling took: trace, roll, lower, build, LLVM.
         seconds_per_call: The best time of a call, if it was measured.
         machine: What the machine reaches, if it was measured.
     """
