@@ -278,11 +278,12 @@ def refusal(function: Any, name: str = "") -> CodeError:
 
 
 def nearest(function: Any) -> str:
-    """``; the nearest that has one is np.…`` for a function, by the spelling of its name."""
+    """``; the nearest that has one is np.…`` for a function, by the spelling of its name, of the same library."""
     import difflib
 
     names = {name: f"scipy.special.{name}" for name in SCIPY_FUNCTIONS}
-    names |= {known.__name__: spelling(known) for known in NUMPY_FUNCTIONS}
+    if not spelling(function).startswith("scipy."):
+        names = {known.__name__: spelling(known) for known in NUMPY_FUNCTIONS}
     close = difflib.get_close_matches(function.__name__, sorted(names), n=1, cutoff=0.0)
     return f"; the nearest that has one is {names[close[0]]}"
 

@@ -235,8 +235,8 @@ class Executable:
         times.append(perf_counter())
         self.built: Built = build(self.program, pool.threads())
         times.append(perf_counter())
-        self.failed = False
         self.fallbacks = 0
+        self._interrupts: list[BaseException] = []
         self._gates = {name: self._gate(call) for name, call in self.built.calls}
         self.nesting = found["nesting"]  # holds the keys of dicts that entries make
         self._load(args if not kwargs else None, given, self.nesting)
@@ -246,6 +246,8 @@ class Executable:
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The function of arguments that flatten to `leaves`."""
+        if self._interrupts:
+            raise self._interrupts.pop()
         return self._call(*[leaves[place] for place in self.places])
 
     def entry_for(self, slow: Callable[..., Any]) -> Callable[..., Any]:
@@ -294,8 +296,9 @@ class Executable:
         ]
         if any(one is not other for one, other in zip(lying, arrays, strict=True)):
             return self._call(*lying)
-        self.failed = False
         self.fallbacks += 1
+        if self._interrupts:
+            raise self._interrupts.pop()
         return self._eagerly(arrays)
 
     def _eagerly(self, arrays: Sequence[Any]) -> Any:
@@ -330,6 +333,9 @@ class Executable:
                 with np.errstate(all="ignore"):
                     arrays[-1][...] = call.gate.forward(np, *operands)
             except Exception:  # the eager run that follows says what went wrong
+                return 1
+            except BaseException as interrupt:  # which C code cannot pass on
+                self._interrupts.append(interrupt)
                 return 1
             return 0
 

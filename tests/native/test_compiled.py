@@ -1,0 +1,125 @@
+"""What a compiled function promises besides its numbers: threads, memory, results of one's own, refusals."""
+
+from __future__ import annotations
+
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import gatewise as gw
+
+
+def loss(w, x):
+    return np.sum(np.tanh(x @ w) ** 2) / x.shape[0]
+
+
+def test_results_are_the_callers_own():
+    x = np.arange(4.0)
+    same, twice, once = gw.compile(lambda x: (x, x, x[::-1]))(x)
+    for result in (same, twice, once):
+        result[0] = 99.0
+    np.testing.assert_array_equal(x, [0.0, 1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(same, [99.0, 1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(once, [99.0, 2.0, 1.0, 0.0])
+
+
+def test_arguments_that_overlap_are_read_as_they_are():
+    memory = np.arange(6.0)
+    f = gw.compile(lambda x, y: (x + y, x * y))
+    for one, other in ((memory[:4], memory[2:]), (memory[::-1], memory), (memory[::2], memory[1::2])):
+        for found, expected in zip(f(one, other), (one + other, one * other), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_what_the_function_does_besides_computing_is_done_once():
+    seen = []
+
+    def f(x):
+        seen.append(x.shape)
+        return x * 2.0
+
+    compiled = gw.compile(f)
+    for _ in range(3):
+        compiled(np.ones(3))
+    assert seen == [(3,)]
+
+
+def test_many_shapes_are_told_of_once():
+    compiled = gw.compile(lambda x: x * 2.0)
+    for n in range(1, 9):
+        compiled(np.ones(n))
+    with pytest.warns(RuntimeWarning, match=r"has been compiled 9 times.*np\.int64"):
+        compiled(np.ones(9))
+    for n in range(10, 13):
+        np.testing.assert_array_equal(compiled(np.ones(n)), np.full(n, 2.0))
+
+
+def test_an_array_from_outside_stays_as_it_was():
+    scale = np.array([1.0, 2.0])
+    compiled = gw.compile(lambda x: x * scale)
+    compiled(np.ones(2))
+    scale[:] = 0.0
+    np.testing.assert_array_equal(compiled(np.ones(2)), [1.0, 2.0])
+
+
+def test_eight_threads_give_the_bits_of_one():
+    random = np.random.default_rng(0)
+    step = gw.compile(gw.value_and_grad(loss))
+    work = [(random.standard_normal((30, 20)), random.standard_normal((50 + 10 * (i % 3), 30))) for i in range(24)]
+    expected = [gw.compile(gw.value_and_grad(loss))(*arguments) for arguments in work]
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(5):
+            for (value, slope), (right, slopes) in zip(threads.map(lambda a: step(*a), work), expected, strict=True):
+                assert value == right
+                np.testing.assert_array_equal(slope, slopes)
+
+
+def test_calls_leave_no_memory_behind():
+    step = gw.compile(gw.value_and_grad(loss))
+    w, x = np.ones((3, 2)), np.ones((4, 3))
+    for _ in range(100):
+        step(w, x)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(10_000):
+            step(w, x)
+        assert tracemalloc.get_traced_memory()[0] - before < 4096
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("f", "arguments", "error", "words"),
+    [
+        (lambda x: x if x > 0 else -x, (1.0,), gw.TracedValueError, "gw.where"),
+        (lambda x: x[x > 0], (np.ones(3),), gw.CodeError, "gw.where"),
+        (gw.grad(lambda n: n * 2), (3,), gw.DTypeError, "floating"),
+        (lambda x, y: x @ y, (np.ones((2, 3)), np.ones((2, 3))), gw.ShapeError, "matmul"),
+        (lambda x: x + 1, ("text",), TypeError, ""),
+    ],
+    ids=["branch", "mask", "integer", "shapes", "text"],
+)
+def test_what_cannot_be_compiled_is_refused(f, arguments, error, words):
+    with pytest.raises(error) as caught:
+        gw.compile(f)(*arguments)
+    assert words in str(caught.value)
+
+
+def test_an_interrupt_in_a_step_that_python_runs_is_passed_on(monkeypatch):
+    step = gw.compile(lambda x: np.sort(x) * 2.0)
+    x = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(step(x), [2.0, 4.0, 6.0])
+    assert step.report().in_python, "sort has a native form now: take another gate"
+    sort = np.sort
+
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "sort", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        step(x)
+    monkeypatch.setattr(np, "sort", sort)
+    np.testing.assert_array_equal(step(x), [2.0, 4.0, 6.0])
