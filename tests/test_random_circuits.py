@@ -98,3 +98,24 @@ def test_the_recorded_circuit_has_the_value_and_the_gradients(steps, shapes, see
     assert circuit[circuit.outputs[0]].value == value
     for entry, gradient in zip(circuit.inputs, gradients, strict=True):
         np.testing.assert_array_equal(entry.gradient, gradient)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    st.lists(step, min_size=10, max_size=200),
+    st.lists(st.tuples(st.sampled_from(SHAPES), st.sampled_from([np.float64, np.float32])), min_size=1, max_size=3),
+    st.integers(0, 2**16),
+)
+def test_compiled_gradients_equal_eager_ones(steps, specs, seed):
+    point = [x.astype(dtype) for x, (_, dtype) in zip(draw([s for s, _ in specs], seed), specs, strict=True)]
+    f = gw.value_and_grad(build(steps), argnums=tuple(range(len(point))))
+    value, gradients = f(*point)
+    compiled = gw.compile(f)
+    single = any(dtype is np.float32 for _, dtype in specs)
+    tolerance = {"rtol": 2e-3, "atol": 2e-4} if single else {"rtol": 1e-9, "atol": 1e-10}
+    for _ in range(2):
+        found, slopes = compiled(*point)
+        np.testing.assert_allclose(found, value, **tolerance)
+        for slope, gradient in zip(slopes, gradients, strict=True):
+            assert (slope.shape, slope.dtype) == (gradient.shape, gradient.dtype)
+            np.testing.assert_allclose(slope, gradient, **tolerance)

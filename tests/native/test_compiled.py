@@ -123,3 +123,15 @@ def test_an_interrupt_in_a_step_that_python_runs_is_passed_on(monkeypatch):
         step(x)
     monkeypatch.setattr(np, "sort", sort)
     np.testing.assert_array_equal(step(x), [2.0, 4.0, 6.0])
+
+
+def test_an_entry_of_what_is_computed_from_something_stored_waits_for_it():
+    """The tanh is stored for its sum; an entry of what is made of it was read before that loop had run."""
+
+    def f(x):
+        a = np.arctan(x)
+        return a + 0.1 * sum([np.sum(np.tanh(x)), np.sum(np.tanh(a)), np.sum(np.tanh(np.ravel(x)))])
+
+    both = gw.value_and_grad(f)
+    found, expected = gw.compile(both)(np.float64(0.3)), both(np.float64(0.3))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)

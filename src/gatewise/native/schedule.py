@@ -167,14 +167,13 @@ def _must_be_stored(program: Program, values: list[Value]) -> set[Value]:
 def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
     """For each value the round in which it is computed: operands that are only there after a loop cost one round."""
     levels: dict[Value, int] = {}
+    whole: dict[Value, int] = {}  # the first round in which every entry can be read, or computed from what is there
 
     def ready(value: Value, at_index: bool = True) -> int:
         """The first round in which `value` can be read; `at_index`, at the index at which it is computed."""
         if isinstance(value, Reduce | Product | Convolve | Assemble | Scatter | Call | Result):
             return levels[value] + 1
-        if value in stored and not at_index:
-            return levels[value] + 1
-        return levels[value]
+        return levels[value] if at_index else whole[value]
 
     for value in values:
         if isinstance(value, View | Reshape | Gather):
@@ -192,6 +191,10 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
         else:
             rounds = [ready(operand) for operand in value.operands]
         levels[value] = max(rounds, default=0)
+        if value in stored:
+            whole[value] = levels[value] + 1
+        else:
+            whole[value] = max([ready(operand, at_index=False) for operand in value.operands], default=0)
     return levels
 
 
