@@ -7,7 +7,7 @@ import pytest
 
 import gatewise as gw
 from gatewise.graph import Spec
-from gatewise.native import looping
+from gatewise.native import looping, rolling
 from gatewise.native.looping import looped
 from gatewise.symbolic import written
 from gatewise.tree import flatten
@@ -135,3 +135,23 @@ def test_numbers_of_python_beside_other_dtypes_stay_as_they_are():
 
     script = written(f, [Spec((), np.dtype(float), weak=True), Spec((), np.dtype(np.float32))])
     assert looped(script) is script
+
+
+def test_zeros_of_both_signs_are_told_apart(monkeypatch):
+    monkeypatch.setattr(looping, "FEWEST", 50)
+    monkeypatch.setattr(rolling, "FEWEST", 50)
+    monkeypatch.setattr(rolling, "GAIN", 0.0)
+
+    def chain(x):
+        for i in range(100):
+            x = np.copysign(x + 1.0, -0.0 if i >= 50 else 0.0)
+        return [x]
+
+    def apart(x):
+        return [np.copysign(x + 1.0, -0.0 if i >= 50 else 0.0) for i in range(100)]
+
+    for f in (chain, apart):
+        script = written(f, [NUMBER])
+        expected = script.run([1.0])
+        np.testing.assert_array_equal(looped(script).run([1.0]), expected)
+        np.testing.assert_array_equal(rolling.rolled(script).run([1.0]), expected)

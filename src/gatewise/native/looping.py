@@ -135,7 +135,7 @@ class _Loops:
                     self.operands[slot, place] = slots[operand]
                 else:
                     simple = isinstance(operand, bool | int | float | np.generic)
-                    parts.append((place, type(operand), operand if simple else id(operand)))
+                    parts.append((place, type(operand), repr(operand) if simple else id(operand)))
             self.kinds[slot] = kinds.setdefault(tuple(parts), len(kinds))
 
     def _stretches(self) -> Iterator[tuple[int, int, int]]:

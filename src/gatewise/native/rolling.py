@@ -444,11 +444,16 @@ def _constants(values: Sequence[Any], shape: tuple[int, ...]) -> Any:
     if all(value is first for value in values):
         return first
     array = np.array(values).reshape(shape)
-    if (array == array.flat[0]).all():
+    if _is_all(array, array[:1].ravel()[:1]):
         return first
     return reduce(_unrepeated, range(len(shape)), array)
 
 
 def _unrepeated(array: Any, axis: int) -> Any:
     first = array.take([0], axis)
-    return first if (array == first).all() else array
+    return first if _is_all(array, first) else array
+
+
+def _is_all(array: Any, entries: Any) -> bool:
+    """Whether an array repeats some entries, to the bit: zeros have signs."""
+    return bool(array.tobytes() == np.broadcast_to(entries, array.shape).tobytes())
