@@ -19,6 +19,12 @@ pytest.importorskip("matplotlib")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+def arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Everything in a file of arrays, and the file closed again."""
+    with np.load(path) as file:
+        return dict(file)
+
+
 @pytest.fixture
 def data(tmp_path, blobs) -> Path:
     np.savez(tmp_path / "blobs.npz", X=blobs[0], y=np.array(["ant", "bee", "cat"])[blobs[1]])
@@ -43,7 +49,7 @@ def test_the_saved_weights_classify_the_data_as_announced(options, gatewise_trai
     status, out, _ = gatewise_train(data, "--epochs", 20, "--output", "here", *options)
     assert status == 0
     assert "final accuracy: 1.0000 on the test part" in out
-    saved = np.load("here/weights.npz")
+    saved = arrays("here/weights.npz")
     X = np.hstack([(blobs[0] - saved["mean"]) / saved["deviation"], np.ones((90, 1))]) * saved["scale"]
     predicted = saved["classes"][np.argmax(X @ saved["weights"], axis=1)]
     np.testing.assert_array_equal(predicted, np.array(["ant", "bee", "cat"])[blobs[1]])
@@ -53,7 +59,7 @@ def test_the_saved_weights_classify_the_data_as_announced(options, gatewise_trai
 def test_two_runs_write_the_same_weights(gatewise_train, data):
     for name in ("one", "two"):
         assert gatewise_train(data, "--epochs", 2, "--output", name).status == 0
-    one, two = (np.load(f"{name}/weights.npz") for name in ("one", "two"))
+    one, two = (arrays(f"{name}/weights.npz") for name in ("one", "two"))
     assert all(one[key].tobytes() == two[key].tobytes() for key in one)
 
 
@@ -109,7 +115,7 @@ def test_divergence_keeps_the_epochs_before_it(gatewise_train, data):
     assert status == 2
     kept = re.search(r"at epoch (\d+).*The weights of epoch (\d+) are in gatewise-train/weights.npz", err)
     assert int(kept[1]) == int(kept[2]) + 1
-    assert np.load("gatewise-train/weights.npz")["epoch"] == int(kept[2])
+    assert arrays("gatewise-train/weights.npz")["epoch"] == int(kept[2])
 
 
 @pytest.mark.parametrize("complete", [0, 3])
@@ -136,7 +142,7 @@ def test_ctrl_c_keeps_the_last_complete_epoch(complete, gatewise_train, data, mo
         assert os.listdir(tmp_path) == ["blobs.npz"]
     else:
         assert "the weights of epoch 3 are kept" in err
-        assert np.load("gatewise-train/weights.npz")["epoch"] == 3
+        assert arrays("gatewise-train/weights.npz")["epoch"] == 3
         assert sorted(os.listdir("gatewise-train")) == ["picture.png", "weights.npz"]
 
 
@@ -150,11 +156,11 @@ def test_a_killed_process_leaves_whole_weights(end, data, tmp_path):
         deadline = time.monotonic() + 30
         while seen < 20 and time.monotonic() < deadline:
             if weights.exists():
-                seen = int(np.load(weights)["epoch"])  # whole at any moment, also while being replaced
+                seen = int(arrays(weights)["epoch"])  # whole at any moment, also while being replaced
     finally:
         process.send_signal(end)
         error = process.communicate(timeout=30)[1].decode()
-    saved = np.load(weights)
+    saved = arrays(weights)
     assert saved["epoch"] >= seen >= 20
     assert saved["weights"].shape == (5, 3)
     assert np.isfinite(saved["weights"]).all()
@@ -176,7 +182,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         save_weights(tmp_path / "weights.npz", first=np.zeros(3), second=Unwritable())
     assert os.listdir(tmp_path) == ["weights.npz"]
-    np.testing.assert_array_equal(np.load(tmp_path / "weights.npz")["weights"], 1)
+    np.testing.assert_array_equal(arrays(tmp_path / "weights.npz")["weights"], 1)
 
 
 def test_a_terminal_gets_a_progress_bar(gatewise_train, data, monkeypatch):
