@@ -14,6 +14,7 @@ enclosing transform's leaf is within reach), on tracked ones, which adds the bac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -267,6 +268,8 @@ def quieted(gate: Any, upstream: Any, gradient: Any) -> Any:
     Entries that came out finite are left alone: they are zero already, and stay connected for a next derivative.
     """
     value = untracked(gradient)
+    if type(value) is np.float64 and math.isfinite(value):
+        return gradient
     wild = (abs(value) < np.inf) == False  # noqa: E712  (NaN is not below infinity either)
     some = namespace((value,)).any(wild)
     if not hasattr(some, "assumed_false") and not libraries.is_lazy(some) and not bool(some):

@@ -1,12 +1,13 @@
 """What one run of a function left behind: every gate in order, with its value, its gradient and where it was made.
 
-A run keeps only what its gradients need, so a recording computes the values again, gate by gate, from the inputs: the
-plain interpreter of a circuit. Gradients come from an ordinary backward sweep that is watched. Drawing is `picture`'s.
+The run is watched gate by gate, which keeps the values; for a circuit that was built before, they are computed again
+from the inputs: the plain interpreter of a circuit. Gradients come from an ordinary backward sweep that is watched,
+too. Drawing is `picture`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 from gatewise import libraries, tree
 from gatewise.array import Array, seed
 from gatewise.backward import plan, sweep
+from gatewise.calls import Call, Watched
+from gatewise.collecting import nothing_collected
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.gates.conversion import INPUT
 from gatewise.graph import Leaf, Node, Tracked, filled, namespace, plain, untracked
@@ -22,28 +25,85 @@ from gatewise.source import Where
 from gatewise.transforms import argument_name
 
 
-@dataclass(frozen=True, eq=False)
 class Entry:
     """One node of a recorded circuit.
 
     `operands` holds the index of the entry that feeds each input wire, None for a constant, which then stands in
     `constants`. `parts` holds the gradient that arrives on each input wire through this gate (upstream × local), and
     `local` the local gradient itself for element-wise gates. `gradient` is the sum of what all users send back.
+    `call` is the call of the user's function in which it was made, as its event number `event`, where that was watched.
+    What only a look at the entry needs, like its name and its line, is worked out at that look.
     """
 
-    index: int
-    name: str | None
-    gate: Any
-    operands: tuple[int | None, ...]
-    constants: tuple[Any, ...]
-    operand_names: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: Any
-    value: Any
-    gradient: Any
-    parts: tuple[Any, ...]
-    local: tuple[Any, ...]
-    where: Where | None
+    __slots__ = ("_node", "call", "event", "gradient", "index", "operands", "parts", "value")
+
+    def __init__(
+        self,
+        index: int,
+        node: Node,
+        operands: tuple[int | None, ...],
+        value: Any,
+        gradient: Any,
+        parts: tuple[Any, ...],
+        call: Call | None,
+        event: int,
+    ) -> None:
+        self.index = index
+        self._node = node
+        self.operands = operands
+        self.value = value
+        self.gradient = gradient
+        self.parts = parts
+        self.call = call
+        self.event = event
+
+    @property
+    def gate(self) -> Any:
+        """The gate, or the one called ``input`` where the circuit begins."""
+        return self._node.gate
+
+    @property
+    def constants(self) -> tuple[Any, ...]:
+        """Per input wire the constant on it, None for a wire."""
+        return self._node.constants or (None,) * len(self.operands)
+
+    @property
+    def operand_names(self) -> tuple[str, ...]:
+        """The gate's own names for its input wires."""
+        return tuple(self.gate.wire_names(len(self.operands))) if self.operands else ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis of the value."""
+        return self._node.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Kind of its numbers."""
+        return self._node.dtype
+
+    @property
+    def where(self) -> Where | None:
+        """The user's line that made it."""
+        return self._node.where
+
+    @property
+    def instruction(self) -> int:
+        """The instruction of the call's function that made it."""
+        return self._node.instruction
+
+    @property
+    def name(self) -> str | None:
+        """The variable that holds the value, or the input's name."""
+        if isinstance(self._node, Leaf) and self._node.name:
+            return self._node.name
+        where = self.where
+        return where.target if where else None
+
+    @property
+    def local(self) -> tuple[Any, ...]:
+        """Per input wire the local gradient, of element-wise gates; None where none passes."""
+        return tuple(_local_gradient(self._node, wire, self.value) for wire in range(len(self.operands)))
 
     @property
     def is_input(self) -> bool:
@@ -97,32 +157,36 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
         ShapeError: `upstream` does not fit the result.
         DTypeError: An argument is no array, or nothing of the result was traced.
     """
+    calls: dict[Node, tuple[Any, Call, int]] = {}
     if isinstance(f, Tracked):
         result: Any = f
         leaves: Sequence[Leaf] = plan([f.node]).leaves
     else:
+        watched = Watched()
         arrays: list[Array] = []
         rebuilt = []
         for position, argument in enumerate(args):
             given, rebuild = tree.flatten(argument)
             names = tree.names(argument, argument_name(f, position))
-            fresh = [_input(value, name) for value, name in zip(given, names, strict=True)]
+            fresh = [_input(value, name, watched.kind) for value, name in zip(given, names, strict=True)]
             arrays.extend(fresh)
             rebuilt.append(rebuild(fresh))
-        result = f(*rebuilt)
+        result = watched.run(f, rebuilt)
+        calls = watched.calls()
         leaves = [array.node for array in arrays if isinstance(array.node, Leaf)]
     outputs = [output for output in tree.flatten(result)[0] if isinstance(output, Tracked)]
     if not outputs:
         raise DTypeError(
             f"{getattr(f, '__name__', 'the function')}() returned nothing that was computed from its arguments"
         )
-    nodes = _behind([output.node for output in outputs], leaves)
-    values = _replay(nodes)
-    parts, totals = _gradients(outputs, leaves, upstream)
-    return _entries(nodes, values, parts, totals, [output.node for output in outputs])
+    with nothing_collected():
+        nodes = _behind([output.node for output in outputs], leaves)
+        values = _replay(nodes, calls)
+        parts, totals = _gradients(outputs, leaves, upstream)
+        return _entries(nodes, values, parts, totals, calls, [output.node for output in outputs])
 
 
-def _input(value: Any, name: str) -> Array:
+def _input(value: Any, name: str, kind: type[Array]) -> Array:
     """A named leaf for an argument. Arrays are copied, so that the recording stays what it was."""
     try:
         array = plain(untracked(value))
@@ -136,7 +200,7 @@ def _input(value: Any, name: str) -> Array:
         libraries.refuse_recorded(array, f"argument {name}")
         array = namespace((array,)).asarray(array, copy=True)
     wanted = str(array.dtype).rpartition(".")[2].startswith(("float", "complex", "bfloat"))
-    return Array.of(Leaf(INPUT, array, name, wanted=wanted), array)
+    return kind.of(Leaf(INPUT, array, name, wanted=wanted), array)
 
 
 def _behind(outputs: Sequence[Node], leaves: Sequence[Node]) -> list[Node]:
@@ -151,11 +215,15 @@ def _behind(outputs: Sequence[Node], leaves: Sequence[Node]) -> list[Node]:
     return sorted(found, key=lambda node: node.order)
 
 
-def _replay(nodes: Sequence[Node]) -> dict[Node, Any]:
-    """Compute every node's value again from the leaves' values: the reference run of a circuit."""
+def _replay(nodes: Sequence[Node], made: Mapping[Node, tuple[Any, Call, int]]) -> list[Any]:
+    """Every node's value: as it was when the run made it, else computed again from the leaves' values."""
     values: dict[Node, Any] = {}
     with np.errstate(all="ignore"):  # the user's own run has warned already
         for node in nodes:
+            known = made.get(node)
+            if known is not None:
+                values[node] = known[0]
+                continue
             if isinstance(node, Leaf):
                 values[node] = node.value
                 continue
@@ -165,14 +233,14 @@ def _replay(nodes: Sequence[Node]) -> dict[Node, Any]:
                 for source, constant in zip(node.inputs, constants, strict=True)
             ]
             values[node] = node.gate.forward(namespace(operands), *operands)
-    return values
+    return [values[node] for node in nodes]
 
 
 def _gradients(
     outputs: Sequence[Tracked], leaves: Sequence[Leaf], upstream: Any
-) -> tuple[dict[tuple[Node, int], Any], dict[Node, Any]]:
-    """The gradient on every input wire, and the total on every node's output."""
-    parts: dict[tuple[Node, int], Any] = {}
+) -> tuple[dict[Node, list[Any]], dict[Node, Any]]:
+    """Per node the gradient on each input wire, and the total on every node's output."""
+    parts: dict[Node, list[Any]] = {}
     wanted = [leaf for leaf in leaves if leaf.leaf]
     result = outputs[0]
     if upstream is None and len(outputs) == 1 and result.value.shape == () and "float" in str(result.value.dtype):
@@ -186,17 +254,25 @@ def _gradients(
         (output.node, seed(given, output.value, "the upstream gradient"))
         for output, given in zip(outputs, seeds, strict=True)
     ]
+    totals: dict[Node, Any] = {}
+
+    def arrive(target: Node, part: Any) -> None:
+        known = totals.get(target)
+        totals[target] = part if known is None else known + part
 
     def watch(node: Node, wire: int, gradient: Any) -> None:
-        parts[node, wire] = gradient
+        row = parts.get(node)
+        if row is None:
+            parts[node] = row = [None] * len(node.inputs)
+        row[wire] = gradient
+        source = node.inputs[wire]
+        assert source is not None
+        arrive(source, gradient)
 
-    sweep(plan([node for node, _ in pairs], wanted), pairs, wanted, Array, watch=watch)
-    totals: dict[Node, Any] = {}
-    arrived = [*pairs, *((node.inputs[wire], part) for (node, wire), part in parts.items())]
     with np.errstate(all="ignore"):
-        for target, part in arrived:
-            assert target is not None
-            totals[target] = part if target not in totals else totals[target] + part
+        for target, part in pairs:
+            arrive(target, part)
+        sweep(plan([node for node, _ in pairs], wanted), pairs, wanted, Array, watch=watch)
     for leaf in wanted:
         totals.setdefault(leaf, filled(leaf.value, 0))
     return parts, totals
@@ -204,44 +280,38 @@ def _gradients(
 
 def _entries(
     nodes: Sequence[Node],
-    values: dict[Node, Any],
-    parts: dict[tuple[Node, int], Any],
-    totals: dict[Node, Any],
+    values: Sequence[Any],
+    parts: Mapping[Node, list[Any]],
+    totals: Mapping[Node, Any],
+    calls: Mapping[Node, tuple[Any, Call, int]],
     outputs: Sequence[Node],
 ) -> Recording:
-    index = {node: number for number, node in enumerate(nodes)}
+    index: dict[Node | None, int] = {node: number for number, node in enumerate(nodes)}
     entries = []
-    for number, node in enumerate(nodes):
-        where = node.where
-        name = node.name if isinstance(node, Leaf) and node.name else where.target if where else None
-        wires = node.inputs
+    for number, (node, value) in enumerate(zip(nodes, values, strict=True)):
+        row = parts.get(node)
+        _, call, event = calls.get(node, (None, None, 0))
         entries.append(
             Entry(
-                index=number,
-                name=name,
-                gate=node.gate,
-                operands=tuple(None if source is None else index[source] for source in wires),
-                constants=(node.constants or (None,) * len(wires)) if wires else (),
-                operand_names=node.gate.wire_names(len(wires)) if wires else (),
-                shape=node.shape,
-                dtype=node.dtype,
-                value=values[node],
-                gradient=totals.get(node),
-                parts=tuple(parts.get((node, wire)) for wire in range(len(wires))),
-                local=tuple(_local_gradient(node, wire, values) for wire in range(len(wires))),
-                where=where,
+                number,
+                node,
+                tuple([index.get(source) for source in node.inputs]),
+                value,
+                totals.get(node),
+                (None,) * len(node.inputs) if row is None else tuple(row),
+                call,
+                event,
             )
         )
     return Recording(tuple(entries), tuple(index[node] for node in outputs))
 
 
-def _local_gradient(node: Node, wire: int, values: dict[Node, Any]) -> Any:
+def _local_gradient(node: Node, wire: int, value: Any) -> Any:
     """The local gradient of an element-wise gate on one wire; None for other gates and where none passes."""
     if not node.gate.elementwise or not node.gate.rules or node.inputs[wire] is None:
         return None
     rule = node.gate.rules[wire]
     if rule is None:
         return None
-    value = values[node]
     with np.errstate(all="ignore"):
         return rule(node.gate, filled(value, 1), *node.saved)

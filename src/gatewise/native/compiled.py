@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from time import perf_counter
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gatewise import tree
+from gatewise.collecting import nothing_collected
 from gatewise.errors import InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
 from gatewise.native import entry, pool
@@ -167,7 +166,7 @@ class Compiled:
             with self._lock:
                 program = self._programs.get(key)
                 if program is None:
-                    with _nothing_collected():
+                    with nothing_collected():
                         program = Executable(self.f, args, kwargs, leaves, rebuild)
                     self._programs[key] = program
                     self._tell()
@@ -184,18 +183,6 @@ class Compiled:
             RuntimeWarning,
             stacklevel=4,
         )
-
-
-@contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """What compiling makes is kept until it is done; looking for garbage in it would take a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _kind(leaf: Any) -> Any:

@@ -1,0 +1,183 @@
+"""Which call of which function made a gate: the user's own structure, for pictures that collapse by it.
+
+A node keeps the line that made it and nothing of how the program came there. While a run is recorded its traced values
+are of a class of their own, which looks at the stack whenever one is made; what is found is a tree of `Call`. How calls
+fall into loops and turns is worked out afterwards, from the order of instructions alone, by `turns`.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import Any
+
+from gatewise.array import Array
+from gatewise.graph import Node
+from gatewise.source import INTERNAL
+
+_GENERATOR = 0x20  # inspect.CO_GENERATOR
+
+
+class Call:
+    """One call of a function of the user's: its code, who called it and from which instruction.
+
+    `owner` is the name of the class where the function is a method. `made` counts what the call did, gates and further
+    calls, in order: per event the instruction, and whether it goes on with the one before (as when one line of the
+    user's asks for a function that is made of several gates).
+    """
+
+    __slots__ = ("code", "events", "inner", "instruction", "number", "owner", "parent")
+
+    def __init__(self, number: int, code: CodeType, parent: Call | None, instruction: int, owner: str) -> None:
+        self.number = number
+        self.code = code
+        self.parent = parent
+        self.instruction = instruction  # of the event in the parent
+        self.owner = owner
+        self.events: list[tuple[int, bool]] = []
+        self.inner: FrameType | None = None  # the frame called last, kept so that no other takes its place
+
+    def __repr__(self) -> str:
+        return f"<call {self.number} of {self.code.co_qualname}>"
+
+
+class Watched:
+    """A run in which every traced value is kept, with the call that made it."""
+
+    def __init__(self) -> None:
+        made: list[tuple[Array, Call | None, int]] = []
+        self._made = made
+        self._base: FrameType | None = None
+        self._stack: list[tuple[FrameType, Call]] = []
+        self._generators: dict[FrameType, Call] = {}
+        self._number = 0
+        notice = self._notice
+
+        class WatchedArray(Array):
+            """An Array of a run that is recorded."""
+
+            __slots__ = ()
+
+            def __init__(self) -> None:
+                made.append((self, *notice(sys._getframe(1))))
+
+        self.kind: type[Array] = WatchedArray
+
+    def run(self, f: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        """The result of `f`, watched."""
+        self._base = sys._getframe()
+        try:
+            return f(*arguments)
+        finally:
+            self._base = None
+            for _, call in self._stack:
+                call.inner = None
+            self._stack.clear()
+            self._generators.clear()
+
+    def calls(self) -> dict[Node, tuple[Any, Call, int]]:
+        """Per node its value, the call that made it, and the number of that event in the call."""
+        return {array.node: (array.value, call, event) for array, call, event in self._made if call is not None}
+
+    def _notice(self, frame: FrameType | None) -> tuple[Call | None, int]:
+        """The call in which a value is being made, and the number of this event in it."""
+        if self._base is None:
+            return None, 0
+        inner = frame
+        while frame is not None and INTERNAL[frame.f_code.co_filename]:
+            if frame is self._base:
+                return None, 0
+            inner, frame = frame, frame.f_back
+        call = self._call_of(frame)
+        if call is None:
+            return None, 0
+        assert frame is not None
+        continued = inner is call.inner and inner is not frame
+        call.inner = None if inner is frame else inner
+        call.events.append((frame.f_lasti, continued))
+        return call, len(call.events) - 1
+
+    def _call_of(self, frame: FrameType | None) -> Call | None:
+        """The call that runs in `frame`: the one on top of what is known of the stack, or calls new since then."""
+        stack = self._stack
+        if stack and stack[-1][0] is frame:
+            return stack[-1][1]
+        fresh: list[FrameType] = []
+        call: Call | None = None
+        while frame is not None and frame is not self._base:
+            place = next((place for place in reversed(range(len(stack))) if stack[place][0] is frame), -1)
+            if place >= 0:
+                del stack[place + 1 :]
+                call = stack[-1][1]
+                break
+            if not INTERNAL[frame.f_code.co_filename]:
+                fresh.append(frame)
+            frame = frame.f_back
+        else:
+            if frame is None:
+                return None  # another thread's, or a generator of before
+            stack.clear()
+        for frame in reversed(fresh):
+            call = self._generators.get(frame) or self._new(frame, call)
+            stack.append((frame, call))
+        return call
+
+    def _new(self, frame: FrameType, parent: Call | None) -> Call:
+        code = frame.f_code
+        above = self._stack[-1][0] if self._stack else None
+        instruction = above.f_lasti if above is not None else -1
+        owner = ""
+        if code.co_argcount and code.co_varnames[0] == "self":
+            owner = type(frame.f_locals.get("self")).__name__
+        call = Call(self._number, code, parent, instruction, owner)
+        self._number += 1
+        if parent is not None:
+            parent.events.append((instruction, False))
+            parent.inner = None
+        if code.co_flags & _GENERATOR:
+            self._generators[frame] = call
+        return call
+
+
+@lru_cache(maxsize=1024)
+def loops_of(code: CodeType) -> tuple[tuple[int, int], ...]:
+    """First and last instruction of each loop of a function, outer ones first."""
+    found: dict[int, int] = {}
+    for step in dis.get_instructions(code):
+        if "JUMP_BACKWARD" in step.opname and isinstance(step.argval, int):
+            found[step.argval] = max(found.get(step.argval, 0), step.offset)
+    return tuple(sorted(found.items(), key=lambda loop: (loop[0], -loop[1])))
+
+
+def turns(call: Call) -> list[tuple[tuple[int, int], ...]]:
+    """Per event of a call the loops around it, outermost first, each as (which loop, which turn of it).
+
+    A turn begins where an instruction comes that is not behind the one before. Where one loop is all that another does,
+    both look alike, and the turns are counted to the inner one.
+    """
+    loops = loops_of(call.code)
+    if not loops:
+        return [()] * len(call.events)
+    entered = [0] * len(loops)  # how often a loop was begun anew, so that its turns are told from those before
+    turn = [0] * len(loops)
+    last = -1
+    rows: list[tuple[tuple[int, int], ...]] = []
+    for instruction, continued in call.events:
+        around = [number for number, (first, end) in enumerate(loops) if first <= instruction <= end]
+        if not continued:
+            again = [number for number in around if loops[number][0] <= last <= loops[number][1]]
+            for number in set(around) - set(again):
+                entered[number] += 1
+                turn[number] = 0
+            if again and instruction <= last:
+                turn[again[-1]] += 1
+                for number in around:
+                    if number > again[-1]:
+                        entered[number] += 1
+                        turn[number] = 0
+        last = instruction
+        rows.append(tuple((number + len(loops) * entered[number], turn[number]) for number in around))
+    return rows
