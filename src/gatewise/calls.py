@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any
@@ -29,13 +30,14 @@ class Call:
     user's asks for a function that is made of several gates).
     """
 
-    __slots__ = ("code", "events", "inner", "instruction", "number", "owner", "parent")
+    __slots__ = ("code", "event", "events", "inner", "instruction", "number", "owner", "parent")
 
     def __init__(self, number: int, code: CodeType, parent: Call | None, instruction: int, owner: str) -> None:
         self.number = number
         self.code = code
         self.parent = parent
         self.instruction = instruction  # of the event in the parent
+        self.event = 0 if parent is None else len(parent.events)  # and the event's number
         self.owner = owner
         self.events: list[tuple[int, bool]] = []
         self.inner: FrameType | None = None  # the frame called last, kept so that no other takes its place
@@ -181,3 +183,133 @@ def turns(call: Call) -> list[tuple[tuple[int, int], ...]]:
         last = instruction
         rows.append(tuple((number + len(loops) * entered[number], turn[number]) for number in around))
     return rows
+
+
+# --- what can be collapsed --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some gates that belong together in the user's program, and the group around them.
+
+    `kind` is "call", "module" (a call of a method), "loop", "turn" or "line"; `place` is the line it came from, as code
+    and instruction.
+    """
+
+    identifier: int
+    kind: str
+    label: str
+    parent: int | None
+    place: tuple[CodeType, int]
+
+
+def grouped(made: Sequence[tuple[Call | None, int]]) -> tuple[list[Group], list[int | None]]:
+    """The groups that calls, loops and lines make, and for each of the gates that were made the innermost one.
+
+    Args:
+        made: Per gate the call and the number of the event in it. The gates may be a part of all.
+
+    A group of a single gate is none, and neither is one that holds what the group around it holds; of a turn of a loop
+    that is one call of a function, the function's name is told.
+    """
+    paths = _Paths()
+    chains = [paths.of(call, event) if call is not None else () for call, event in made]
+    members: dict[tuple[Any, ...], int] = {}
+    for chain in chains:
+        for depth in range(1, len(chain) + 1):
+            key = chain[:depth]
+            members[key] = members.get(key, 0) + 1
+    groups: list[Group] = []
+    known: dict[tuple[Any, ...], int | None] = {(): None}
+    held: dict[int | None, int] = {None: len(made)}
+    innermost: list[int | None] = []
+    for chain in chains:
+        for depth in range(1, len(chain) + 1):
+            key = chain[:depth]
+            if key in known:
+                continue
+            parent = known[chain[: depth - 1]]
+            kind, label, place = paths.described(chain[depth - 1])
+            if members[key] < 2 or members[key] == held[parent]:
+                known[key] = parent
+                if parent is not None and members[key] > 1 and groups[parent].kind == "turn" and kind != "line":
+                    groups[parent] = Group(parent, kind, label, groups[parent].parent, place)
+                continue
+            known[key] = len(groups)
+            held[len(groups)] = members[key]
+            groups.append(Group(len(groups), kind, label, parent, place))
+        innermost.append(known[chain])
+    return groups, innermost
+
+
+class _Paths:
+    """Of each event of each call the way from the outermost call down to its line, worked out once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Call, list[tuple[tuple[int, int], ...]]] = {}
+        self._calls: dict[Call, tuple[Any, ...]] = {}
+        self._steps: dict[tuple[Any, ...], tuple[str, str, tuple[CodeType, int]]] = {}
+
+    def of(self, call: Call, event: int) -> tuple[Any, ...]:
+        """The steps to an event: calls, and in each the loops, their turns, and at last the line."""
+        instruction = call.events[event][0]
+        line = _line(call.code, instruction)
+        step = ("line", call.number, line)
+        self._steps.setdefault(step, ("line", "", (call.code, instruction)))
+        return (*self._to(call), *self._around(call, event), step)
+
+    def described(self, step: tuple[Any, ...]) -> tuple[str, str, tuple[CodeType, int]]:
+        """Kind, label and place of a step."""
+        return self._steps[step]
+
+    def _to(self, call: Call) -> tuple[Any, ...]:
+        missing: list[Call] = []
+        at: Call | None = call
+        while at is not None and at not in self._calls:
+            missing.append(at)
+            at = at.parent
+        for one in reversed(missing):
+            parent = one.parent
+            if parent is None:
+                self._calls[one] = ()
+                continue
+            above = (*self._calls[parent], *self._around(parent, one.event))
+            name = one.code.co_name
+            if name.startswith("<") and name != "<lambda>":  # a comprehension is a part of its function
+                self._calls[one] = above
+                continue
+            step = ("call", one.number)
+            label = "λ" if name == "<lambda>" else name
+            owned = label if not one.owner else one.owner if name == "__call__" else f"{one.owner}.{name}"
+            kind = "module" if one.owner else "call"
+            self._steps[step] = (kind, owned, (parent.code, one.instruction))
+            self._calls[one] = (*above, step)
+        return self._calls[call]
+
+    def _around(self, call: Call, event: int) -> tuple[Any, ...]:
+        """The loops and turns around an event of a call; those of a comprehension are not told apart."""
+        if call.code.co_name.startswith("<"):
+            return ()
+        rows = self._rows.get(call)
+        if rows is None:
+            self._rows[call] = rows = turns(call)
+        steps: list[Any] = []
+        for loop, turn in rows[event]:
+            first = loops_of(call.code)[loop % len(loops_of(call.code))][0]
+            whole, part = ("loop", call.number, loop), ("turn", call.number, loop, turn)
+            if whole not in self._steps:
+                self._steps[whole] = ("loop", "", (call.code, first))
+            if part not in self._steps:
+                self._steps[part] = ("turn", str(turn + 1), (call.code, first))
+            steps += [whole, part]
+        return tuple(steps)
+
+
+@lru_cache(maxsize=1024)
+def _lines(code: CodeType) -> list[int | None]:
+    return [position[0] for position in code.co_positions()]
+
+
+def _line(code: CodeType, instruction: int) -> int | None:
+    """The line of an instruction."""
+    return _lines(code)[instruction // 2]

@@ -10,6 +10,7 @@ import linecache
 import os
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType
 
@@ -78,6 +79,7 @@ def outside(frame: FrameType | None) -> tuple[CodeType | Where | None, int]:
     return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
 
 
+@lru_cache(maxsize=1 << 14)
 def resolve(code: CodeType | Where | None, instruction: int) -> Where | None:
     """Turn a captured pair into a `Where`; None when the place is not known.
 

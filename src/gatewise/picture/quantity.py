@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from gatewise.picture.words import complex_text, number_text, shape_text, shorten
 
 THUMBNAIL_CELLS = 8
+HISTOGRAM_BINS = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Quantity:
     number: float | None = None
     statistics: Statistics | None = None
     thumbnail: tuple[tuple[float, ...], ...] = ()
+    histogram: tuple[int, ...] = ()
 
     @property
     def alarming(self) -> bool:
@@ -61,7 +64,16 @@ def quantity_of(value: object) -> Quantity | None:
         return _scalar(array)
     magnitudes = _real(array)
     text = shape_text(array.shape)
-    return Quantity(array.shape, str(array.dtype), text, None, _statistics(magnitudes), _thumbnail(magnitudes))
+    statistics, thumbnail = _statistics(magnitudes), _thumbnail(magnitudes)
+    return Quantity(
+        array.shape, _dtype_name(array.dtype), text, None, statistics, thumbnail, _histogram(magnitudes, statistics)
+    )
+
+
+@lru_cache(maxsize=64)
+def _dtype_name(dtype: np.dtype[np.generic]) -> str:
+    """NumPy takes several microseconds to spell one."""
+    return str(dtype)
 
 
 def same(first: Quantity | None, second: Quantity | None) -> bool:
@@ -91,9 +103,9 @@ def _scalar(array: NDArray[np.generic]) -> Quantity:
     if isinstance(number, complex):
         broken = not bool(np.isfinite(number))
         statistics = Statistics(0.0, 0.0, 0.0, 0.0, 0, 1, int(np.isnan(number)), int(not np.isnan(number)))
-        return Quantity((), str(array.dtype), complex_text(number), None, statistics if broken else None)
+        return Quantity((), _dtype_name(array.dtype), complex_text(number), None, statistics if broken else None)
     text = str(number) if isinstance(number, bool | int) else number_text(float(number))
-    return Quantity((), str(array.dtype), text if len(text) <= 9 else number_text(float(number)), float(number))
+    return Quantity((), _dtype_name(array.dtype), text if len(text) <= 9 else number_text(float(number)), float(number))
 
 
 def _statistics(array: NDArray[np.float64]) -> Statistics:
@@ -126,6 +138,18 @@ def _thumbnail(array: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
             shares = grid / np.repeat(lengths, lengths).reshape((-1, 1) if axis == 0 else (1, -1))
             grid = np.add.reduceat(shares, starts, axis=axis)
     return tuple(tuple(map(float, row)) for row in grid)
+
+
+def _histogram(array: NDArray[np.float64], statistics: Statistics) -> tuple[int, ...]:
+    """How many finite entries fall into each of equal parts of their range; nothing where all are the same."""
+    low, high = statistics.minimum, statistics.maximum
+    width = high / HISTOGRAM_BINS - low / HISTOGRAM_BINS  # their difference alone may overflow
+    if not low < high or width == 0:
+        return ()
+    finite = array[np.isfinite(array)]
+    with np.errstate(all="ignore"):
+        places = np.clip((finite / width - low / width).astype(np.intp), 0, HISTOGRAM_BINS - 1)
+    return tuple(map(int, np.bincount(places, minlength=HISTOGRAM_BINS)))
 
 
 def _blocks(length: int) -> NDArray[np.intp]:

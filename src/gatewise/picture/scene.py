@@ -1,60 +1,27 @@
 """What is drawn: a circuit as plain data, for every renderer and for other programs.
 
-Here live the dataclasses of a scene, their JSON form, and ``scene_of``, which turns a circuit into a scene. Where
-things stand on the page is ``layout``'s business; colours and strokes are the renderers'.
+Here live the dataclasses of a scene and ``scene_of``, which turns a circuit into a scene; the JSON is ``format``'s.
+Where things stand on the page is ``layout``'s business; colours and strokes are the renderers'.
 
-The JSON format, version 1
---------------------------
-One object. JSON has no NaN and no infinities, so these three floats are the strings ``"nan"``, ``"inf"``, ``"-inf"``::
-
-    {"format": "gatewise-scene", "version": 1,
-     "total": 5,                      how many nodes the whole circuit has; more than are listed when it is a summary
-     "nodes": [NODE, ...],            in topological order: sources before the nodes that use them
-     "edges": [EDGE, ...]}            ordered by target, then by slot
-
-    NODE = {"identifier": 3,          unique in the scene; the entry's index in the circuit where it is an entry
-            "kind": "gate",           "input" | "constant" | "gate" | "output" | "elided" (an earlier gate, not drawn)
-            "label": "+1",            what stands in the shape: the symbol with scalar constants folded in, or a name
-            "name": "q",              the variable's name, or ""
-            "gate": "add",            the gate's name; "" for inputs, results, and constants that are no entry
-            "story": "distributes: ...",
-            "value": QUANTITY | null, "gradient": QUANTITY | null,
-            "source": {"file": "neuron.py", "line": 12, "text": "q = x + y",
-                       "expression": "x + y"} | null}
-
-    EDGE = {"source": 0, "target": 3, identifiers
-            "slot": 0,                which input wire of the target, counted as the gate counts them
-            "wire": "x",              the gate's own name for that wire
-            "gradient": QUANTITY | null,    what comes back over this wire: upstream × local
-            "local": QUANTITY | null}       the local gradient, where it is a plain factor
-
-    QUANTITY = {"shape": [5, 10], "dtype": "float64",
-                "text": "5×10",       as it is labelled: the compact number, or the shape
-                "number": 3.0 | null, the number itself, when it is one real number
-                "statistics": {"minimum", "maximum", "mean", "deviation", "zeros", "size", "nans", "infinities"} | null,
-                "thumbnail": [[0.1, ...], ...]}   at most 8 by 8 means of blocks; [] for a single number
-
-An "output" node marks a result of the circuit: one edge leads to it, and it has no gradient of its own.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from gatewise.picture.quantity import Quantity, Statistics, quantity_of
+from gatewise.calls import grouped
+from gatewise.formulas import alternatives_to, formulas_of
+from gatewise.picture.quantity import Quantity, quantity_of
 from gatewise.picture.words import constant_text, shorten
+from gatewise.source import Where, resolve
 
 if TYPE_CHECKING:
     from gatewise.recording import Entry, Recording
 
-FORMAT = "gatewise-scene"
-VERSION = 1
 DRAWN_AT_MOST = 2000
 
 Kind = Literal["input", "constant", "gate", "output", "elided"]
@@ -72,7 +39,11 @@ class Source:
 
 @dataclass(frozen=True)
 class SceneNode:
-    """One thing with a place in the picture: an input, a gate, an array constant, a result."""
+    """One thing with a place in the picture: an input, a gate, an array constant, a result.
+
+    `key` says which of the scene's `gates` it is, `group` the innermost group it is in, `constants` the numbers folded
+    into it, by slot.
+    """
 
     identifier: int
     kind: Kind
@@ -83,6 +54,9 @@ class SceneNode:
     value: Quantity | None = None
     gradient: Quantity | None = None
     source: Source | None = None
+    key: str = ""
+    group: int | None = None
+    constants: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +72,31 @@ class SceneEdge:
 
 
 @dataclass(frozen=True)
+class SceneGate:
+    """What is true of all gates of one kind: names, and formulas where the gate is one of single numbers."""
+
+    name: str
+    symbol: str = ""
+    story: str = ""
+    formula: str = ""
+    wires: tuple[str, ...] = ()
+    value: Any = None
+    locals: tuple[Any, ...] = ()
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SceneGroup:
+    """Nodes that can be collapsed into one: a call, a module, a loop, a turn of it, or a line."""
+
+    identifier: int
+    kind: str
+    label: str
+    parent: int | None = None
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
 class Scene:
     """A circuit, ready to draw.
 
@@ -109,6 +108,9 @@ class Scene:
     nodes: tuple[SceneNode, ...]
     edges: tuple[SceneEdge, ...]
     total: int = field(default=0)
+    gates: Mapping[str, SceneGate] = field(default_factory=dict)
+    groups: tuple[SceneGroup, ...] = ()
+    title: str = ""
 
     @property
     def drawn(self) -> int:
@@ -119,6 +121,10 @@ class Scene:
     def node(self, identifier: int) -> SceneNode:
         """The node with this identifier."""
         return self._nodes[identifier]
+
+    def node_or_none(self, identifier: int) -> SceneNode | None:
+        """The node with this identifier, where there is one."""
+        return self._nodes.get(identifier)
 
     def incoming(self, node: SceneNode) -> list[SceneEdge]:
         """The input wires of a node, by slot."""
@@ -153,76 +159,29 @@ class Scene:
             for node in self.nodes
             if node.identifier in kept or node.identifier in feeding
         )
-        return Scene(nodes, edges, self.total)
+        return replace(self, nodes=nodes, edges=edges)
 
     def to_json(self) -> str:
         """The scene in the documented format."""
-        return json.dumps({"format": FORMAT, "version": VERSION, **_plain(self)}, allow_nan=False)
+        from gatewise.picture.format import written
+
+        return written(self)
 
     @classmethod
     def from_json(cls, text: str) -> Scene:
-        """The scene that ``to_json`` wrote.
+        """The scene that ``to_json``, or another program, wrote.
 
         Raises ``ValueError`` when the text is not a scene, or is one of another version.
         """
-        data = json.loads(text)
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ValueError(f'this JSON is not a picture of a circuit: its "format" should be "{FORMAT}"')
-        if data.get("version") != VERSION:
-            raise ValueError(
-                f"this scene has format version {data.get('version')!r}, and this Gatewise reads version {VERSION}: "
-                "write it again with the same Gatewise, or install the one that wrote it"
-            )
-        return cls(
-            nodes=tuple(map(_node_from, data["nodes"])),
-            edges=tuple(map(_edge_from, data["edges"])),
-            total=data["total"],
-        )
+        from gatewise.picture.format import read
 
-
-# --- JSON -------------------------------------------------------------------------------------------------------------
-
-
-def _plain(value: object) -> Any:
-    """The value in JSON's own types. Its depth is that of the format, five, not that of the circuit."""
-    if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-def _node_from(data: Mapping[str, Any]) -> SceneNode:
-    quantities = {key: _quantity_from(data[key]) for key in ("value", "gradient")}
-    source = None if data["source"] is None else Source(**data["source"])
-    return SceneNode(**{**data, **quantities, "source": source})
-
-
-def _edge_from(data: Mapping[str, Any]) -> SceneEdge:
-    return SceneEdge(**{**data, **{key: _quantity_from(data[key]) for key in ("gradient", "local")}})
-
-
-def _quantity_from(data: Mapping[str, Any] | None) -> Quantity | None:
-    if data is None:
-        return None
-    statistics = data["statistics"]
-    measures = ("minimum", "maximum", "mean", "deviation")
-    return Quantity(
-        shape=tuple(data["shape"]),
-        dtype=data["dtype"],
-        text=data["text"],
-        number=None if data["number"] is None else float(data["number"]),
-        statistics=statistics and Statistics(**{**statistics, **{key: float(statistics[key]) for key in measures}}),
-        thumbnail=tuple(tuple(map(float, row)) for row in data["thumbnail"]),
-    )
+        return read(text)
 
 
 # --- from a circuit ---------------------------------------------------------------------------------------------------
 
 
-def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST) -> Scene:
+def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST, title: str = "", editable: bool = False) -> Scene:
     """The scene of a circuit: all of it, or its last ``limit`` nodes when it is larger.
 
     Numbers that enter a gate as constants are folded into its symbol, as the notes draw them (``+1``, ``1/x``); array
@@ -235,47 +194,132 @@ def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST) -> Scene:
     start = max(0, stop - limit)
     kept = entries[start:stop]
     feeding = {operand for entry in kept for operand in entry.operands if operand is not None and operand < start}
-    nodes = [_elided(_node_of(entries[index])) for index in sorted(feeding)]
+    directory = Path.cwd()
+    nodes = [_elided(_node_of(entries[index], directory)) for index in sorted(feeding)]
     edges: list[SceneEdge] = []
     fresh = len(entries)
+    kinds = _Kinds()
+    known = {node.identifier: node.gradient for node in nodes}
+    groups, places = _groups(kept)
     for entry in kept:
-        constants, wires = _wires_of(entry, fresh)
+        constants, wires = _wires_of(entry, fresh, entries, known)
         fresh += len(constants)
-        nodes += [*constants, _node_of(entry)]
+        group = places.get(entry.index)
+        node = _node_of(entry, directory, kinds.key(entry), group)
+        known[entry.index] = node.gradient
+        nodes += [*(replace(constant, group=group) for constant in constants), node]
         edges += wires
     for index in circuit.outputs:
         if start <= index < stop:
             nodes.append(SceneNode(fresh, "output", shorten(entries[index].name or "output")))
             edges.append(SceneEdge(index, fresh))
             fresh += 1
-    return Scene(tuple(nodes), tuple(edges), len(entries))
+    if editable:
+        kinds.add_alternatives()
+    return Scene(tuple(nodes), tuple(edges), len(entries), kinds.gates, groups, title)
 
 
-def _shared_name(file: str) -> str:
+class _Kinds:
+    """The kinds of gates of a scene, each under a key: its name, with a number when others have the same name."""
+
+    def __init__(self) -> None:
+        self.gates: dict[str, SceneGate] = {}
+        self._keys: dict[Any, str] = {}
+
+    def key(self, entry: Entry) -> str:
+        if not entry.operands:
+            return ""
+        number = len(entry.operands)
+        gate = entry.gate
+        plain = getattr(entry, "shape", None) == ()
+        known = self._keys.get((gate, number, plain)) if gate.__hash__ else None
+        if known is not None:
+            return known
+        place = sum(other.name == gate.name for other in self.gates.values())
+        key = gate.name if not place else f"{gate.name} ({place + 1})"
+        if gate.__hash__:
+            self._keys[gate, number, plain] = key
+        self.gates[key] = _kind_of(gate, tuple(str(name) for name in entry.operand_names), plain)
+        return key
+
+    def add_alternatives(self) -> None:
+        """Let each element-wise gate name those with as many wires, and list these, too."""
+        plain = any(kind.value is not None for kind in self.gates.values())
+        for key, kind in list(self.gates.items()):
+            others = alternatives_to(kind.name)
+            for gate in others:
+                if gate.name not in self.gates:
+                    self.gates[gate.name] = _kind_of(gate, gate.wires, plain)
+            self.gates[key] = replace(kind, alternatives=tuple(gate.name for gate in others))
+
+
+def _kind_of(gate: Any, wires: tuple[str, ...], plain: bool) -> SceneGate:
+    known = hasattr(gate, "rules")  # a graph from elsewhere brings gates of its own
+    value, local = (formulas_of(gate, len(wires)) if known and plain else None) or (None, ())
+    formula = (type(gate).__doc__ or "").strip().partition("\n")[0] if known else ""
+    return SceneGate(gate.name, gate.symbol, gate.story, formula, wires, value, local)
+
+
+def _groups(entries: Sequence[Entry]) -> tuple[tuple[SceneGroup, ...], dict[int, int | None]]:
+    """The groups of some entries, and by an entry's index the innermost it is in."""
+    made = [(entry.call, entry.event) if getattr(entry, "call", None) else (None, 0) for entry in entries]
+    groups, places = grouped(made)
+    drawn = []
+    directory = Path.cwd()
+    for group in groups:
+        source = _source_of(resolve(*group.place), directory)
+        label = group.label or (shorten(source.text, 40) if source else "")
+        source = source and replace(source, expression="")
+        drawn.append(SceneGroup(group.identifier, group.kind, label, group.parent, source))
+    return tuple(drawn), {entry.index: place for entry, place in zip(entries, places, strict=True)}
+
+
+def _source_of(where: Where | None, directory: Path) -> Source | None:
+    if where is None:
+        return None
+    return Source(
+        _shared_name(str(where.file), directory), int(where.line), (where.text or "").strip(), where.expression or ""
+    )
+
+
+@lru_cache(maxsize=256)
+def _shared_name(file: str, directory: Path) -> str:
     """A file's name as a picture shows it: below the working directory, or bare. Pictures travel, paths do not."""
     path = Path(file)
-    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
+    return path.relative_to(directory).as_posix() if path.is_relative_to(directory) else path.name
 
 
-def _node_of(entry: Entry) -> SceneNode:
+def _node_of(entry: Entry, directory: Path, key: str = "", group: int | None = None) -> SceneNode:
     gate = entry.gate
     leaf = not entry.operands
     kind: Kind = "gate" if not leaf else "input" if gate.name == "input" else "constant"
     label = (entry.name or gate.symbol or gate.name) if leaf else gate_label(entry)
-    where = entry.where
+    name = entry.name
     return SceneNode(
         identifier=entry.index,
         kind=kind,
         label=shorten(label),
-        name=entry.name or "",
+        name=name or "",
         gate="" if kind == "input" else gate.name,
         story="" if leaf else gate.story,
         value=quantity_of(entry.value),
         gradient=quantity_of(entry.gradient),
-        source=None
-        if where is None
-        else Source(_shared_name(str(where.file)), int(where.line), (where.text or "").strip(), where.expression or ""),
+        source=_source_of(entry.where, directory),
+        key=key,
+        group=group,
+        constants=_folded(entry),
     )
+
+
+def _folded(entry: Entry) -> tuple[tuple[int, float], ...]:
+    """The real numbers that enter a gate as constants, by slot."""
+    found = []
+    for slot, (operand, constant) in enumerate(_operands(entry)):
+        if operand is None and constant is not None and is_number(constant):
+            number = _python_number(constant)
+            if isinstance(number, bool | int | float):
+                found.append((slot, float(number)))
+    return tuple(found)
 
 
 def _elided(node: SceneNode) -> SceneNode:
@@ -286,10 +330,16 @@ def _elided(node: SceneNode) -> SceneNode:
     return SceneNode(node.identifier, "elided", stub, node.name, value=node.value, gradient=node.gradient)
 
 
-def _wires_of(entry: Entry, fresh: int) -> tuple[list[SceneNode], list[SceneEdge]]:
-    """The input wires of an entry, and the leaves for its array constants, numbered from ``fresh``."""
+def _wires_of(
+    entry: Entry, fresh: int, entries: Sequence[Entry], known: Mapping[int, Quantity | None]
+) -> tuple[list[SceneNode], list[SceneEdge]]:
+    """The input wires of an entry, and the leaves for its array constants, numbered from ``fresh``.
+
+    Where a wire brings back the whole gradient of its source, it has the very same quantity, out of `known`.
+    """
     constants: list[SceneNode] = []
     edges: list[SceneEdge] = []
+    locals_ = entry.local
     rows = zip(entry.operands, _padded(entry.constants), _padded(entry.operand_names), strict=False)
     for slot, (operand, constant, name) in enumerate(rows):
         source = operand
@@ -298,9 +348,10 @@ def _wires_of(entry: Entry, fresh: int) -> tuple[list[SceneNode], list[SceneEdge
                 continue
             source = fresh + len(constants)
             constants.append(SceneNode(source, "constant", "constant", value=quantity_of(constant)))
-        gradient, local = (
-            quantity_of(values[slot] if slot < len(values) else None) for values in (entry.parts, entry.local)
-        )
+        part = entry.parts[slot] if slot < len(entry.parts) else None
+        whole = part is not None and operand is not None and part is entries[operand].gradient
+        gradient = known[source] if whole else quantity_of(part)
+        local = quantity_of(locals_[slot] if slot < len(locals_) else None)
         edges.append(SceneEdge(source, entry.index, slot, str(name or ""), gradient, local))
     return constants, edges
 

@@ -1,0 +1,77 @@
+"""A gate's formulas for viewers against the gate itself: the same numbers, from a second reading of the expressions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import gatewise as gw
+from gatewise.formulas import alternatives_to, formulas_of
+from gatewise.gate import REGISTRY
+
+#: What the format allows besides the Array API standard's functions.
+FURTHER = {"where", "reciprocal", "square"}
+SIMPLE = sorted(name for name, kind in REGISTRY.items() if kind in {type(g) for g in alternatives_to("exp")})
+POINTS = [-2.0, -0.5, 0.0, 0.3, 1.0, 2.5, math.inf, math.nan]
+
+
+def _value(expression, names):
+    if isinstance(expression, list):
+        function, *arguments = expression
+        known = {"abs": np.abs, "logical_and": np.logical_and}.get(function) or getattr(np, function)
+        return known(*[_value(argument, names) for argument in arguments])
+    return np.float64(names[expression] if isinstance(expression, str) else expression)
+
+
+def _functions(expression):
+    if isinstance(expression, list):
+        yield expression[0]
+        for argument in expression[1:]:
+            yield from _functions(argument)
+
+
+@pytest.mark.parametrize("name", [*SIMPLE, "exp", "add", "multiply", "divide", "pow", "maximum", "logaddexp", "where"])
+def test_formulas_compute_what_the_gate_does(name):
+    gate = REGISTRY[name]()
+    value, local = formulas_of(gate, len(gate.wires))
+    rng = np.random.default_rng(0)
+    rows = [[x] * len(gate.wires) for x in POINTS] + rng.normal(size=(8, len(gate.wires))).tolist()
+    with np.errstate(all="ignore"):
+        for row in rows:
+            expected = gate.forward(np, *map(np.float64, row))
+            names = dict(zip(gate.wires, row, strict=True))
+            np.testing.assert_allclose(_value(value, names), expected, rtol=1e-13)
+            names["out"] = expected
+            for wire, formula in enumerate(local):
+                if formula is None:
+                    continue
+                reads = [expected if read == "out" else np.float64(names[read]) for read in gate.reads]
+                theirs = gate.rules[wire](gate, np.float64(1), *reads)
+                np.testing.assert_allclose(_value(formula, names), theirs, rtol=1e-13)
+
+
+def test_formulas_use_functions_of_the_standard_alone():
+    import array_api_strict
+
+    used = set()
+    for name, kind in REGISTRY.items():
+        if kind.elementwise and name not in ("astype", "bessel", "discretize", "polygamma", "sinc"):
+            formulas = formulas_of(kind(), len(kind.wires))
+            for formula in [formulas[0], *formulas[1]] if formulas else []:
+                used.update(_functions(formula))
+    assert {function for function in used if not hasattr(array_api_strict, function)} <= FURTHER
+    assert len(used) > 40
+
+
+def test_what_cannot_be_said_has_no_formulas():
+    assert formulas_of(REGISTRY["erf"](), 1) is None
+    assert formulas_of(gw.trace(np.sum, np.ones(3))[1].gate, 1) is None
+
+
+def test_alternatives_have_as_many_wires():
+    assert {"tanh", "sigmoid", "relu", "sin"} <= {gate.name for gate in alternatives_to("exp")}
+    assert {"multiply", "maximum", "subtract"} <= {gate.name for gate in alternatives_to("add")}
+    assert "add" not in {gate.name for gate in alternatives_to("add")}
+    assert alternatives_to("matmul") == ()
