@@ -108,7 +108,7 @@ def trace(f: Any, *args: Any, upstream: Any = None, **options: Any) -> Circuit:
     """
     function = functools.partial(f, **options) if options else f
     recording = record(function, args, upstream)
-    return Circuit(recording.entries, recording.outputs)
+    return Circuit(recording.entries, recording.outputs, recording.upstream)
 
 
 def show(f: Any, *args: Any, upstream: Any = None, **options: Any) -> None:

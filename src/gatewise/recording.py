@@ -35,7 +35,7 @@ class Entry:
     What only a look at the entry needs, like its name and its line, is worked out at that look.
     """
 
-    __slots__ = ("_node", "call", "event", "gradient", "index", "operands", "parts", "value")
+    __slots__ = ("call", "event", "gradient", "index", "node", "operands", "parts", "value")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Entry:
         event: int,
     ) -> None:
         self.index = index
-        self._node = node
+        self.node = node
         self.operands = operands
         self.value = value
         self.gradient = gradient
@@ -60,12 +60,12 @@ class Entry:
     @property
     def gate(self) -> Any:
         """The gate, or the one called ``input`` where the circuit begins."""
-        return self._node.gate
+        return self.node.gate
 
     @property
     def constants(self) -> tuple[Any, ...]:
         """Per input wire the constant on it, None for a wire."""
-        return self._node.constants or (None,) * len(self.operands)
+        return self.node.constants or (None,) * len(self.operands)
 
     @property
     def operand_names(self) -> tuple[str, ...]:
@@ -75,35 +75,35 @@ class Entry:
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of each axis of the value."""
-        return self._node.shape
+        return self.node.shape
 
     @property
     def dtype(self) -> Any:
         """Kind of its numbers."""
-        return self._node.dtype
+        return self.node.dtype
 
     @property
     def where(self) -> Where | None:
         """The user's line that made it."""
-        return self._node.where
+        return self.node.where
 
     @property
     def instruction(self) -> int:
         """The instruction of the call's function that made it."""
-        return self._node.instruction
+        return self.node.instruction
 
     @property
     def name(self) -> str | None:
         """The variable that holds the value, or the input's name."""
-        if isinstance(self._node, Leaf) and self._node.name:
-            return self._node.name
+        if isinstance(self.node, Leaf) and self.node.name:
+            return self.node.name
         where = self.where
         return where.target if where else None
 
     @property
     def local(self) -> tuple[Any, ...]:
         """Per input wire the local gradient, of element-wise gates; None where none passes."""
-        return tuple(_local_gradient(self._node, wire, self.value) for wire in range(len(self.operands)))
+        return tuple(_local_gradient(self.node, wire, self.value) for wire in range(len(self.operands)))
 
     @property
     def is_input(self) -> bool:
@@ -117,10 +117,11 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """All entries in topological order, inputs before users, and the indices of the results."""
+    """All entries in topological order, inputs before users, the indices of the results, and what arrived at them."""
 
     entries: tuple[Entry, ...]
     outputs: tuple[int, ...]
+    upstream: Any = None
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -181,9 +182,25 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
         )
     with nothing_collected():
         nodes = _behind([output.node for output in outputs], leaves)
-        values = _replay(nodes, calls)
-        parts, totals = _gradients(outputs, leaves, upstream)
-        return _entries(nodes, values, parts, totals, calls, [output.node for output in outputs])
+        return recorded(nodes, _replay(nodes, calls), outputs, leaves, upstream, calls)
+
+
+def recorded(
+    nodes: Sequence[Node],
+    values: Sequence[Any],
+    outputs: Sequence[Tracked],
+    leaves: Sequence[Leaf],
+    upstream: Any,
+    calls: Mapping[Node, tuple[Any, Call, int]],
+) -> Recording:
+    """The recording of a graph whose values are known: one entry per node, in their order.
+
+    `calls` tells of the nodes that were made while somebody watched in which call that was.
+    """
+    parts, totals = _gradients(outputs, leaves, upstream)
+    entries = _entries(nodes, values, parts, totals, calls)
+    places = {entry.node: entry.index for entry in entries}
+    return Recording(entries, tuple(places[output.node] for output in outputs), upstream)
 
 
 def _input(value: Any, name: str, kind: type[Array]) -> Array:
@@ -284,8 +301,7 @@ def _entries(
     parts: Mapping[Node, list[Any]],
     totals: Mapping[Node, Any],
     calls: Mapping[Node, tuple[Any, Call, int]],
-    outputs: Sequence[Node],
-) -> Recording:
+) -> tuple[Entry, ...]:
     index: dict[Node | None, int] = {node: number for number, node in enumerate(nodes)}
     entries = []
     for number, (node, value) in enumerate(zip(nodes, values, strict=True)):
@@ -303,7 +319,7 @@ def _entries(
                 event,
             )
         )
-    return Recording(tuple(entries), tuple(index[node] for node in outputs))
+    return tuple(entries)
 
 
 def _local_gradient(node: Node, wire: int, value: Any) -> Any:

@@ -197,7 +197,7 @@ def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST, title: str = "", ed
     directory = Path.cwd()
     nodes = [_elided(_node_of(entries[index], directory)) for index in sorted(feeding)]
     edges: list[SceneEdge] = []
-    fresh = len(entries)
+    fresh = len(entries) + len(constants_of(entries[:start]))
     kinds = _Kinds()
     known = {node.identifier: node.gradient for node in nodes}
     groups, places = _groups(kept)
@@ -354,6 +354,16 @@ def _wires_of(
         local = quantity_of(locals_[slot] if slot < len(locals_) else None)
         edges.append(SceneEdge(source, entry.index, slot, str(name or ""), gradient, local))
     return constants, edges
+
+
+def constants_of(entries: Sequence[Entry]) -> list[tuple[int, int]]:
+    """Entry and slot of each array constant: scenes number them in this order, after all entries."""
+    return [
+        (entry.index, slot)
+        for entry in entries
+        for slot, (operand, constant) in enumerate(_operands(entry))
+        if operand is None and not is_number(constant)
+    ]
 
 
 def _padded(items: Iterable[object]) -> Iterator[object]:
