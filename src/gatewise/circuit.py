@@ -30,17 +30,25 @@ class Circuit(Recording):
 
         return svg.render(scene.scene_of(self), palette)
 
-    def html(self, title: str = "circuit", palette: str = "default") -> str:
-        """The circuit as one self-contained HTML page, which needs no network."""
+    def html(self, title: str = "circuit", palette: str = "default", language: str = "en") -> str:
+        """The circuit as one self-contained HTML page, which needs no network: step through it, ask it, change it.
+
+        `language` is ``"en"`` or ``"zh"``.
+
+        Raises:
+            InputError: There is no such palette or language.
+        """
         from gatewise.picture import html, scene
 
-        return html.render(scene.scene_of(self), title, palette)
+        if language not in html.LANGUAGES:
+            raise InputError(f"the page speaks {' and '.join(html.LANGUAGES)}, not {language!r}")
+        return html.render(scene.scene_of(self, title=title, editable=True), title, palette, language)
 
     def json(self) -> str:
-        """The scene as JSON, in the format that `gatewise.picture.scene` documents."""
+        """The scene as JSON, in the format that ``docs/scene.md`` documents."""
         from gatewise.picture import scene
 
-        return scene.scene_of(self).to_json()
+        return scene.scene_of(self, editable=True).to_json()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a file; the ending says how: .html, .svg, .json or .txt.

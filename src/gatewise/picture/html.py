@@ -1,56 +1,78 @@
-"""A scene as one HTML page that needs no network: the SVG, and a panel that tells each gate's chain rule on hover.
+"""A scene as one HTML page that needs no network: the drawing, and the viewer that steps through it.
 
-The page's own script and style are the two files beside this one in ``viewer``; the scene travels in the page as its
-documented JSON, so that another program can read it back out.
+The page's own script and style are those of ``viewer``; the scene travels in the page as its documented JSON, so that
+another program can read it back out. A content security policy lets nothing run but this very script.
 """
 
 from __future__ import annotations
 
-from importlib.resources import files
+import base64
+import hashlib
+import json
+import re
 
-from gatewise.picture import svg
+from gatewise.picture import svg, viewer
 from gatewise.picture.scene import DRAWN_AT_MOST, Scene
-from gatewise.picture.words import omission
+
+LANGUAGES = ("en", "zh")
 
 PAGE = """<!DOCTYPE html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>
-{style}</style>
+<style>{style}</style>
 </head>
 <body>
-<main id="gatewise-view">
+<div id="gatewise"><main>
 {drawing}
-</main>
-<aside id="gatewise-panel" aria-live="polite">
-<h1>{title}</h1>
-<p>Hover over a gate, or reach it with the Tab key, to see its chain rule. Click to keep it.
-Drag to move, turn the wheel to zoom, double-click to see all.</p>
-<p>{note}</p>
-</aside>
+</main></div>
 <script type="application/json" id="gatewise-scene">{data}</script>
-<script>
-{script}</script>
+<script type="module">{script}</script>
 </body>
 </html>
 """
 
+START = """
+const data = JSON.parse(document.getElementById("gatewise-scene").textContent);
+const page = mount(document.getElementById("gatewise"), data, {{ language: {language} }});
+const asked = location.hash.match(/^#node-(\\d+)$/);
+if (asked) page.choose(+asked[1]);
+globalThis.gatewise = page;
+"""
 
-def render(scene: Scene, title: str = "circuit", palette: str = "default") -> str:
-    """The scene as a self-contained HTML page; ``palette`` as for the SVG."""
+
+def render(scene: Scene, title: str = "circuit", palette: str = "default", language: str = "en") -> str:
+    """The scene as a self-contained HTML page; ``palette`` as for the SVG, ``language`` one of `LANGUAGES`."""
     scene = scene.last(DRAWN_AT_MOST)
-    viewer = files("gatewise.picture") / "viewer"
+    drawing = svg.render(scene, palette)
+    script = viewer.module() + START.format(language=json.dumps(language))
+    styles = [viewer.style(), *re.findall(r"<style>(.*?)</style>", drawing, re.DOTALL)]
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_hash(script)}",
+            f"style-src {' '.join(map(_hash, styles))}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
     return PAGE.format(
         title=svg.safe(title),
-        style=(viewer / "viewer.css").read_text(encoding="utf-8"),
-        drawing=svg.render(scene, palette),
-        note=svg.safe(omission(scene)),
+        language=language,
+        policy=policy,
+        style=viewer.style(),
+        drawing=drawing,
         data=embeddable(scene.to_json()),
-        script=(viewer / "viewer.js").read_text(encoding="utf-8"),
+        script=script,
     )
+
+
+def _hash(text: str) -> str:
+    """What a content security policy calls a script or a style by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def embeddable(json_text: str) -> str:

@@ -291,11 +291,15 @@ def _labels(grid: _Grid, node: SceneNode) -> Iterator[str]:
     y = grid.y(grid.layout.rows[node.identifier])
     yield f'<g data-label="{node.identifier}">'
     if node.value is not None:
+        yield '<g data-kind="value">'
         yield from _label("value", node.value, _text_of(node.value, below=False), x, y - 6)
         yield from _thumbnail("value", node.value, x, y - 20 - _thumbnail_size(node.value)[1])
+        yield "</g>"
     if node.gradient is not None:
+        yield '<g data-kind="gradient">'
         yield from _label("gradient", node.gradient, _gradient_text(grid.scene, node), x, y + 16)
         yield from _thumbnail("gradient", node.gradient, x, y + 22)
+        yield "</g>"
     yield "</g>"
 
 
