@@ -150,11 +150,13 @@ export const mount = (root, data, options = {}) => {
       const inputs = [...slots].sort(([one], [other]) => one - other).map(([, text]) => text).join(", ");
       return words.computes(node.name || node.expression || node.gateName, node.gateName, inputs, quantityText(node.value));
     }
-    const lines = node.incoming.filter((edge) => edge.gradient).map((edge) => {
+    const passing = node.incoming.filter((edge) => edge.gradient);
+    const lines = passing.map((edge, place) => {
       const factor = edge.local ? ` × ${quantityText(edge.local)}` : "";
       const line = `${wireName(edge)}: ${quantityText(node.gradient)}${factor}${factor ? " = " : " → "}${quantityText(edge.gradient)}`;
       const { parts, complete } = stepper.arrived(edge.source);
-      if (parts.length < 2 || parts.some((part) => part.number === null)) return line;
+      const again = passing.slice(place + 1).some((other) => other.source === edge.source);
+      if (again || parts.length < 2 || parts.some((part) => part.number === null)) return line;
       const sum = parts.map((part) => digits(part.number)).join(" + ");
       return `${line}; ${words.arrives(wireName(edge), sum, `${digits(parts.reduce((total, part) => total + part.number, 0))}${complete ? "" : " …"}`)}`;
     });

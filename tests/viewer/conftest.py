@@ -1,0 +1,48 @@
+"""Pages in a real browser: Debian's Chromium, or whichever stands on the path, with the network shut off."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    if BROWSER is None:
+        pytest.skip("no Chromium here")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path) -> Iterator[Callable[..., object]]:
+    """Save a page's text and open it from disk; whatever it reports as an error fails the test."""
+    context = browser.new_context(viewport={"width": 1300, "height": 700}, offline=True)
+    problems: list[str] = []
+    requests: list[str] = []
+
+    def opened(text: str) -> object:
+        path = Path(tmp_path) / "page.html"
+        path.write_text(text, encoding="utf-8")
+        page = context.new_page()
+        page.on(
+            "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: problems.append(f"a dialog: {dialog.message}"))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    context.close()
+    assert problems == []
+    assert [url for url in requests if not url.startswith("file:")] == []

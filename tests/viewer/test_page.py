@@ -1,0 +1,346 @@
+"""The saved page as somebody uses it: stepping, breakpoints, panel, what if, keys, languages, and what must not run."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+
+import gatewise as gw
+from gatewise.editing import edited
+from gatewise.formulas import alternatives_to
+from gatewise.picture import html
+from gatewise.picture.scene import Scene
+
+
+def notes(x, y, z):
+    q = x + y
+    f = q * z
+    return f  # noqa: RET504
+
+
+def neuron(w0, x0, w1, x1, w2):
+    return 1 / (1 + np.exp(-(w0 * x0 + w1 * x1 + w2)))
+
+
+def fork(x):
+    return x * x + x
+
+
+NEURON = (2.0, -1.0, -3.0, -2.0, -3.0)
+
+
+def state(page):
+    return page.evaluate("gatewise.state()")
+
+
+def labels(page):
+    """What the drawing shows: by node the visible value and gradient."""
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll("[data-label]")].map((label) => [label.dataset.label,
+        Object.fromEntries([...label.children].filter((half) => half.style.visibility !== "hidden")
+        .map((half) => [half.dataset.kind, half.querySelector("text").textContent]))]))"""
+    )
+
+
+def until(holds):
+    """Wait for it, from outside: the page's policy lets nothing be evaluated in it later."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def reason(page):
+    return page.locator(".reason").inner_text()
+
+
+def test_values_appear_from_the_left_then_gradients_from_the_right(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    assert labels(page)["3"] == {"value": "3.00", "gradient": "-4.00"}
+    page.keyboard.press("Home")
+    assert all(shown == {} for shown in labels(page).values())
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert {node: shown.get("value") for node, shown in labels(page).items()} == {
+        "0": "-2.00", "1": "5.00", "2": "-4.00", "3": "3.00", "4": None}  # fmt: skip
+    assert reason(page) == "q = add(-2, 5) = 3"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert labels(page)["4"] == {"value": "-12.00", "gradient": "← 1.00"}
+    assert "gradient" not in labels(page)["3"]
+    page.keyboard.press("ArrowRight")
+    assert (labels(page)["3"]["gradient"], labels(page)["2"]["gradient"]) == ("-4.00", "3.00")
+    assert reason(page) == "f ← q: 1 × -4 = -4 · z: 1 × 3 = 3"
+    assert "gradient" not in labels(page)["0"]
+    page.keyboard.press("ArrowLeft")
+    assert "gradient" not in labels(page)["3"]
+    page.keyboard.press("End")
+    assert state(page)["position"] == state(page)["length"] == 8
+
+
+def test_stepping_there_and_back_shows_the_same(open_page):
+    page = open_page(gw.trace(neuron, *NEURON).html())
+    page.evaluate("gatewise.go(0)")
+    seen = []
+    for position in range(state(page)["length"] + 1):
+        page.evaluate(f"gatewise.go({position})")
+        seen.append((labels(page), reason(page)))
+    for position in reversed(range(len(seen))):
+        page.evaluate(f"gatewise.go({position})")
+        assert (labels(page), reason(page)) == seen[position]
+
+
+def test_parts_are_shown_and_added_at_forks(open_page):
+    page = open_page(gw.trace(fork, 3.0).html())
+    page.evaluate("gatewise.go(5)")  # the sum gate has sent its part back, the product not yet
+    assert labels(page)["0"]["gradient"] == "1.00 + …"
+    page.keyboard.press("ArrowRight")
+    assert labels(page)["0"]["gradient"] == "7.00"
+    assert reason(page) == "multiply ← x: 1 × 3 = 3 · x: 1 × 3 = 3; x adds up: 3 + 3 + 1 = 7"
+
+
+def test_the_playhead_is_dragged_and_played(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    page.locator(".slider").first.fill("4")
+    assert state(page)["position"] == 4
+    page.locator("button.play").click()
+    until(lambda: state(page)["position"] > 4)
+    page.locator("button.play").click()
+    held = state(page)["position"]
+    page.wait_for_timeout(900)
+    assert state(page)["position"] == held
+
+
+@pytest.mark.parametrize(
+    ("stop", "position"),
+    [("multiply", 5), ("q", 4), (f"line {notes.__code__.co_firstlineno + 1}", 4), ("norm > 11", 5)],
+)
+def test_it_runs_to_a_breakpoint(stop, position, open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    page.keyboard.press("Home")
+    page.locator("input.stop").fill(stop)
+    page.locator("button.run").click()
+    assert (state(page)["position"], state(page)["breakpoint"]) == (position, stop)
+    page.keyboard.press("End")
+
+
+def test_it_stops_where_a_gradient_is_not_finite(open_page):
+    page = open_page(gw.trace(lambda x, y: np.sqrt(x * y), 0.0, 2.0).html())
+    page.keyboard.press("Home")
+    page.locator("input.stop").fill("not finite")
+    page.locator("button.run").click()
+    assert reason(page).startswith("sqrt ← ")
+    assert "inf" in reason(page)
+    page.locator("input.stop").fill("norm > many")
+    page.locator("button.run").click()
+    assert "nothing stops there" in reason(page)
+
+
+def test_the_panel_tells_the_chain_rule_in_numbers(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    page.locator("[data-node='4']").click()
+    told = page.locator("aside").inner_text()
+    assert "f: multiply (*)" in told
+    assert re.search(r"q 1 × -4 = -4", told)
+    assert re.search(r"z 1 × 3 = 3", told)
+    assert "swaps" in told
+    assert "f = q * z" in told
+    page.locator("[data-node='0']").click()
+    assert "To raise the result by 0.1, lower x by 0.025." in page.locator("aside").inner_text()
+
+
+def test_arrays_show_heat_map_histogram_and_statistics(open_page):
+    X = np.random.default_rng(0).normal(size=(20, 30))
+    page = open_page(gw.trace(lambda x: np.sum(np.tanh(x)), X).html())
+    page.locator("[data-node='0']").click()
+    told = page.locator("aside").inner_text()
+    assert "20×30" in told
+    assert f"{np.linalg.norm(X):.3f}"[:5] in told
+    assert page.locator("aside canvas.heat").count() == 2
+    assert page.locator("aside .histogram").first.locator("i").count() == 16
+    assert "Edits need a program behind this page" in told
+
+
+# ------------------------------------------------------------------------------------------------------------- what if
+
+
+def compare(page, circuit):
+    """The page's numbers are the library's."""
+    shown = state(page)
+    for entry in circuit:
+        assert shown["values"][str(entry.index)] == pytest.approx(float(entry.value), rel=1e-12)
+        if entry.gradient is not None:
+            assert shown["gradients"][str(entry.index)] == pytest.approx(float(entry.gradient), rel=1e-12)
+
+
+def test_an_input_is_edited_and_everything_follows(open_page):
+    circuit = gw.trace(neuron, *NEURON)
+    page = open_page(circuit.html())
+    page.locator("[data-node='0']").click()
+    page.locator("input.set").fill("0.5")
+    page.keyboard.press("Enter")
+    compare(page, gw.trace(neuron, 0.5, *NEURON[1:]))
+    assert labels(page)["0"]["value"] == "0.50"
+    assert "1 edit in force" in page.locator(".edits").inner_text()
+    page.locator("input.set-slider").fill("-1")
+    compare(page, gw.trace(neuron, -1.0, *NEURON[1:]))
+    page.locator(".edits button", has_text="reset").click()
+    compare(page, circuit)
+    assert labels(page)["0"]["value"] == "2.00"
+
+
+def test_a_wire_is_cut_held_and_restored(open_page):
+    circuit = gw.trace(notes, -2.0, 5.0, -4.0)
+    page = open_page(circuit.html())
+    page.locator("[data-node='3']").click()
+    for kind in ("cut", "hold"):
+        page.locator("aside button", has_text=kind).nth(1).click()
+        what_if = edited(circuit, [{"kind": kind, "target": 3, "slot": 1}])
+        compare(page, what_if)
+        page.locator("aside button", has_text="restore").click()
+        compare(page, circuit)
+
+
+def test_a_gate_is_swapped_and_undone(open_page):
+    circuit = gw.trace(neuron, *NEURON)
+    page = open_page(circuit.html())
+    gate = next(entry for entry in circuit if entry.gate.name == "exp")
+    page.locator(f"[data-node='{gate.index}']").click()
+    for name in ("tanh", "relu", "sin"):
+        page.locator("select.swap").select_option(name)
+        compare(page, edited(circuit, [{"kind": "swap", "node": gate.index, "gate": name}]))
+    page.locator(".edits button", has_text="undo").click()
+    compare(page, circuit)
+
+
+def test_the_page_computes_every_gate_as_the_library_does(open_page):
+    """One circuit of all the gates that could stand in each other's place, at points where they are defined."""
+    names = [gate.name for gate in alternatives_to("exp")]
+    gates = {gate.name: gate for gate in alternatives_to("exp")}
+    from gatewise.graph import apply
+
+    def every(x, y):
+        total = x + y
+        for name in names:
+            total = total + apply(gates[name], x if name != "acosh" else y)
+        for gate in alternatives_to("add"):
+            total = total + apply(gate, x, y)
+        return total
+
+    circuit = gw.trace(every, 0.4, 1.7)
+    page = open_page(circuit.html())
+    page.locator("[data-node='0']").click()
+    page.locator("input.set").fill("0.25")
+    page.keyboard.press("Enter")
+    compare(page, gw.trace(every, 0.25, 1.7))
+
+
+# ------------------------------------------------------------------------------------------------------- getting around
+
+
+def test_it_is_used_with_keys_alone(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    page.evaluate("document.querySelector('[data-node=\"4\"]').focus()")
+    assert state(page)["chosen"] == 4
+    before = page.locator("svg.gatewise").get_attribute("viewBox")
+    page.keyboard.press("+")
+    assert page.locator("svg.gatewise").get_attribute("viewBox") != before
+    page.keyboard.press("0")
+    assert page.locator("svg.gatewise").get_attribute("viewBox") == before
+    page.keyboard.press("/")
+    page.keyboard.type("q")
+    page.keyboard.press("Enter")
+    assert state(page)["chosen"] == 3
+
+
+def test_wheel_and_drag_move_the_view(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    view = page.locator("svg.gatewise")
+    before = view.get_attribute("viewBox")
+    page.mouse.move(300, 300)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(
+        "before => document.querySelector('svg.gatewise').getAttribute('viewBox') !== before", arg=before
+    )
+    zoomed = view.get_attribute("viewBox")
+    page.mouse.down()
+    page.mouse.move(400, 350, steps=4)
+    page.mouse.up()
+    assert view.get_attribute("viewBox") != zoomed
+    page.mouse.dblclick(100, 600)
+    assert view.get_attribute("viewBox") == before
+
+
+def test_chinese(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html(language="zh"))
+    page.locator("[data-node='0']").click()
+    assert "要使结果增大 0.1，应把x减小 0.025。" in page.locator("aside").inner_text()
+    page.keyboard.press("Home")
+    assert reason(page) == "前向传播之前：还没有值。"
+    with pytest.raises(gw.InputError, match="the page speaks en and zh"):
+        gw.trace(notes, -2.0, 5.0, -4.0).html(language="fr")
+
+
+def test_a_circuit_without_gradients_and_one_of_nan(open_page):
+    page = open_page(gw.trace(lambda x: x > 1.0, 3.0).html())
+    assert state(page)["length"] == 2
+    page = open_page(gw.trace(notes, np.nan, 5.0, -4.0).html())
+    page.locator("[data-node='3']").click()
+    assert "nan" in page.locator("aside").inner_text()
+    page.locator("aside button", has_text="cut").first.click()
+    assert state(page)["values"]["3"] == 5.0
+
+
+def test_a_part_of_a_large_circuit_says_so(open_page):
+    def chain(x):
+        for _ in range(2100):
+            x = np.sin(x) + 0.1
+        return x
+
+    page = open_page(gw.trace(chain, 0.5).html())
+    assert "showing the last 1999 of 4201 nodes" in page.locator("aside").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert state(page)["stepTime"] < 1000  # a hang, not a speed: benchmarks measure that
+
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>'\"`${alert(3)}"
+
+
+def test_names_stories_and_sources_are_never_markup(open_page):
+    row = {
+        "identifier": 1,
+        "label": HOSTILE,
+        "name": HOSTILE,
+        "gate": HOSTILE,
+        "value": 9.0,
+        "gradient": 1.0,
+        "source": 0,
+    }
+    data = {
+        "format": "gatewise-scene", "version": 2, "title": HOSTILE,
+        "gates": {HOSTILE: {"story": HOSTILE, "formula": HOSTILE, "symbol": HOSTILE, "wires": [HOSTILE],
+                            "value": ["constructor", HOSTILE], "locals": [["alert", 1]], "alternatives": [HOSTILE]}},
+        "sources": [{"file": HOSTILE, "line": 1, "text": HOSTILE}],
+        "nodes": [{"identifier": 0, "kind": "input", "name": HOSTILE, "value": 3.0, "gradient": 6.0}, row,
+                  {"identifier": 2, "kind": "output", "label": HOSTILE}],
+        "edges": [{"source": 0, "target": 1, "gradient": "total", "local": 6.0}, {"source": 1, "target": 2}],
+    }  # fmt: skip
+    page = open_page(html.render(Scene.from_json(json.dumps(data)), title=HOSTILE))
+    for node in (1, 0):
+        page.locator(f"[data-node='{node}']").click()
+        assert HOSTILE in page.locator("aside").inner_text()
+    page.locator("input.set").fill("4")
+    page.keyboard.press("Enter")
+    assert "not allowed" in reason(page)
+    assert state(page)["values"]["1"] == 9.0  # nothing is half updated
+    assert page.locator("img").count() == 0
+
+
+def test_a_scene_of_another_version_is_refused_with_a_message(open_page):
+    text = gw.trace(notes, -2.0, 5.0, -4.0).html().replace('"version":2', '"version":3')
+    page = open_page(text)
+    assert "format version 3" in page.locator("main").inner_text()
