@@ -78,19 +78,27 @@ class Circuit(Recording):
             raise InputError(f"{path} cannot be written: {error.strerror}") from None
         return target
 
+    def widget(self, language: str = "en", palette: str = "default") -> Any:
+        """The circuit as a live widget of a notebook: edits of arrays, too, are computed by this Python.
+
+        Needs the package anywidget. The saved notebook shows the page that `html` makes.
+
+        Raises:
+            UnsupportedError: anywidget is not installed.
+            InputError: There is no such language.
+        """
+        from gatewise.widget import circuit_widget
+
+        return circuit_widget(self, language, palette)
+
     def __repr__(self) -> str:
         return self.text()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows."""
-        import html
+        from gatewise.picture.html import frame
 
-        page = html.escape(self.html(), quote=True)
-        frame = (
-            f'<iframe srcdoc="{page}" style="width:100%;height:420px;border:0" title="circuit" '
-            'sandbox="allow-scripts"></iframe>'
-        )
-        return {"text/html": frame, "image/svg+xml": self.svg(), "text/plain": self.text()}
+        return {"text/html": frame(self.html()), "image/svg+xml": self.svg(), "text/plain": self.text()}
 
 
 def trace(f: Any, *args: Any, upstream: Any = None, **options: Any) -> Circuit:

@@ -7,22 +7,24 @@ is drawn can be compared with what was.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from gatewise.array import Array
-from gatewise.circuit import Circuit
 from gatewise.collecting import nothing_collected
 from gatewise.errors import CodeError, InputError
 from gatewise.formulas import alternatives_to
 from gatewise.graph import Leaf, Node, compute, filled, now
-from gatewise.recording import Entry, recorded
+from gatewise.recording import Entry, Recording, recorded
 
 Edit = Mapping[str, Any]
 
 
-def edited(circuit: Circuit, edits: Sequence[Edit]) -> Circuit:
+Recorded = TypeVar("Recorded", bound=Recording)
+
+
+def edited(circuit: Recorded, edits: Sequence[Edit]) -> Recorded:
     """The circuit with all these edits, values and gradients computed again.
 
     Args:
@@ -51,13 +53,14 @@ def edited(circuit: Circuit, edits: Sequence[Edit]) -> Circuit:
             raise InputError(f"edit {number} has the kind {edit.get('kind')!r:.60}; there are {', '.join(_KINDS)}")
         what(plan, edit)
     with nothing_collected():
-        return plan.run()
+        made = plan.run()
+    return type(circuit)(made.entries, made.outputs, made.upstream)
 
 
 class _Plan:
     """The edits, sorted by what they change."""
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: Recording) -> None:
         self.circuit = circuit
         self.values: dict[int, Any] = {}
         self.constants: dict[tuple[int, int], Any] = {}
@@ -117,7 +120,7 @@ class _Plan:
         index, slot = found[place - len(self.circuit)]
         return self.circuit.entries[index], slot
 
-    def run(self) -> Circuit:
+    def run(self) -> Recording:
         """The circuit, entry by entry."""
         nodes: list[Node] = []
         values: list[Any] = []
@@ -133,8 +136,7 @@ class _Plan:
             for node, value, entry in zip(nodes, values, self.circuit.entries, strict=True)
             if entry.call is not None
         }
-        made = recorded(nodes, values, outputs, leaves, self.circuit.upstream, calls)
-        return Circuit(made.entries, made.outputs, made.upstream)
+        return recorded(nodes, values, outputs, leaves, self.circuit.upstream, calls)
 
     def _leaf(self, entry: Entry) -> tuple[Node, Any]:
         old = entry.node

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from html import escape
 
 from gatewise.picture import svg, viewer
 from gatewise.picture.scene import DRAWN_AT_MOST, Scene
@@ -37,7 +38,7 @@ PAGE = """<!DOCTYPE html>
 
 START = """
 const data = JSON.parse(document.getElementById("gatewise-scene").textContent);
-const page = mount(document.getElementById("gatewise"), data, {{ language: {language} }});
+const page = mount(document.getElementById("gatewise"), data, {{ language: {language}, wholePage: true }});
 const asked = location.hash.match(/^#node-(\\d+)$/);
 if (asked) page.choose(+asked[1]);
 globalThis.gatewise = page;
@@ -68,6 +69,13 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
         data=embeddable(scene.to_json()),
         script=script,
     )
+
+
+def frame(page: str) -> str:
+    """A page as an element of another one, shut off from it."""
+    inside = escape(page, quote=True)
+    style = "width:100%;height:480px;border:0"
+    return f'<iframe srcdoc="{inside}" style="{style}" title="circuit" sandbox="allow-scripts"></iframe>'
 
 
 def _hash(text: str) -> str:

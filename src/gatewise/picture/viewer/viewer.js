@@ -125,6 +125,7 @@ export const mount = (root, data, options = {}) => {
   let chosen = null;
   let kept = false;
   let edits = [];
+  let granted = []; // those that a program behind the page has computed
   let asked = 0;
   let stop = null;
   let timer = null;
@@ -185,7 +186,7 @@ export const mount = (root, data, options = {}) => {
 
   const show = (nodes) => {
     const begun = performance.now();
-    for (const node of nodes) drawing.update(node, stepper, edits.length > 0);
+    for (const node of nodes) drawing.update(node, stepper, edits.length > 0 && channel === null);
     for (const shape of drawing.svg.querySelectorAll(".playhead")) shape.classList.remove("playhead");
     const node = stepper.position < stepper.length ? current() : null;
     if (node && drawing.shapes.has(node.identifier)) {
@@ -310,7 +311,7 @@ export const mount = (root, data, options = {}) => {
     if (!canEdit()) return [...parts, element("p", "note", words.cannotEdit)];
     const others = without(["set", "swap"], ["node", node.identifier]);
     if (node.kind === "input" && node.value && node.value.number !== null) {
-      const original = originals.nodes.get(node).value.number;
+      const original = recorded.nodes.get(node.identifier).value.number;
       const reach = Math.max(1, Math.abs(original)) * 3;
       const set = (value) => { if (Number.isFinite(value)) apply([...others, { kind: "set", node: node.identifier, value }]); };
       const field = element("input", "set");
@@ -321,6 +322,20 @@ export const mount = (root, data, options = {}) => {
       Object.assign(slide, { type: "range", min: original - reach, max: original + reach, step: reach / 100, value: node.value.number });
       slide.addEventListener("input", () => { field.value = slide.value; set(+slide.value); });
       parts.push(element("div", "row", "", field, slide));
+    }
+    if (channel && ["input", "constant"].includes(node.kind) && node.value && node.value.shape.length && node.value.statistics) {
+      const index = element("input", "set-index");
+      Object.assign(index, { placeholder: node.value.shape.map((length) => `0…${length - 1}`).join(", "), title: words.index });
+      index.setAttribute("aria-label", words.index);
+      const field = element("input", "set-entry");
+      Object.assign(field, { type: "number", step: "any" });
+      field.setAttribute("aria-label", words.set);
+      field.addEventListener("change", () => {
+        const places = index.value.split(",").map((text) => text.trim()).filter(Boolean).map(Number);
+        const edit = { kind: "set", node: node.identifier, value: field.valueAsNumber };
+        if (Number.isFinite(edit.value)) apply([...edits, places.length ? { ...edit, index: places } : edit]);
+      });
+      parts.push(element("div", "row", "", index, field));
     }
     if (node.kind === "gate" && node.gate && node.gate.alternatives.length) {
       const select = element("select", "swap");
@@ -336,7 +351,7 @@ export const mount = (root, data, options = {}) => {
 
   const tell = () => {
     const focused = document.activeElement && panel.contains(document.activeElement) ? document.activeElement.className : "";
-    if (focused.startsWith("set") && edits.length) { // a slider that is being dragged stays; the numbers around it follow
+    if (channel === null && focused.startsWith("set") && edits.length) { // a slider that is being dragged stays; the numbers around it follow
       const fresh = told(chosen, words, tools);
       const old = [...panel.children].slice(0, [...panel.children].findIndex((child) => child.textContent === words.whatIf && child.tagName === "H2"));
       old.forEach((child) => child.remove());
@@ -363,7 +378,7 @@ export const mount = (root, data, options = {}) => {
   const begin = (given, picture) => {
     try {
       scene = readScene(given, options.language);
-      recorded = readScene(given, options.language);
+      if (!edits.length) recorded = readScene(given, options.language);
     } catch (error) {
       fail(error.message);
       return;
@@ -407,22 +422,46 @@ export const mount = (root, data, options = {}) => {
     event.preventDefault();
     action();
   };
-  document.addEventListener("keydown", onKey);
+  // A page of its own listens everywhere; between other things, as in a notebook, only where the reader is.
+  const keys = options.wholePage ? document : root;
+  if (keys === root) root.tabIndex = -1;
+  keys.addEventListener("keydown", onKey);
   view.addEventListener("click", (event) => { if (drawing && !drawing.moved && !event.target.closest("[data-node]")) kept = false; });
+
+  /** Another drawing of the same circuit: the reader stays where he was. */
+  const redraw = (given, picture) => {
+    const { position } = stepper;
+    const { box } = drawing;
+    const before = chosen && chosen.identifier;
+    const focused = panel.contains(document.activeElement) ? document.activeElement.className : "";
+    const stood = controls.stop.value;
+    begin(given, picture);
+    controls.stop.value = stood;
+    drawing.look(box);
+    go(position);
+    if (before !== null && scene.nodes.has(before)) choose(scene.nodes.get(before));
+    if (focused) panel.querySelector(`[class="${focused}"]`)?.focus();
+  };
 
   if (channel) {
     channel.receive = (message) => {
       if (message.number !== asked) return; // an answer to what has been asked anew since
-      if (message.type === "error") { controls.reason.textContent = message.message; return; }
+      if (message.type === "error") {
+        edits = granted;
+        show([]);
+        controls.reason.textContent = message.message;
+        return;
+      }
       if (message.type !== "scene") return;
-      const next = readScene(message.scene, options.language);
-      change({ nodes: next.nodes, edges: next.edges });
+      granted = edits;
+      if (message.drawing) redraw(message.scene, message.drawing);
+      else { const next = readScene(message.scene, options.language); change({ nodes: next.nodes, edges: next.edges }); }
     };
   }
   begin(data, options.drawing);
 
   return {
-    show: (next, picture) => { play(false); edits = []; chosen = null; begin(next, picture); },
+    show: (next, picture) => { play(false); edits = []; granted = []; chosen = null; begin(next, picture); },
     state: () => ({
       position: stepper?.position ?? null, length: stepper?.length ?? null, chosen: chosen?.identifier ?? null, edits, breakpoint: stop, stepTime,
       values: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.value).map((node) => [node.identifier, node.value.number])) : {},
@@ -430,6 +469,6 @@ export const mount = (root, data, options = {}) => {
     }),
     go: (position) => { if (stepper) go(position); },
     choose: (identifier) => { const node = scene?.nodes.get(identifier); if (node) choose(node, true); },
-    destroy: () => { play(false); document.removeEventListener("keydown", onKey); bar.remove(); panel.remove(); },
+    destroy: () => { play(false); keys.removeEventListener("keydown", onKey); bar.remove(); panel.remove(); },
   };
 };
