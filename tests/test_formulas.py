@@ -75,3 +75,16 @@ def test_alternatives_have_as_many_wires():
     assert {"multiply", "maximum", "subtract"} <= {gate.name for gate in alternatives_to("add")}
     assert "add" not in {gate.name for gate in alternatives_to("add")}
     assert alternatives_to("matmul") == ()
+
+
+def test_a_gate_of_ones_own_that_cannot_be_written_down_has_no_formulas():
+    from gatewise.gate import Elementwise
+
+    class Peeking(Elementwise):
+        def forward(self, xp, x):
+            return xp.exp(x)
+
+        def local_x(self, g, x):
+            return g * nowhere  # noqa: F821
+
+    assert formulas_of(Peeking(), 1) is None

@@ -1,4 +1,4 @@
-"""The command line: ``gatewise show``, ``gatewise check`` and ``gatewise train``. Here are the group and `main`.
+"""The command line: ``gatewise show``, ``step``, ``check`` and ``train``. Here are the group and `main`.
 
 What a user typed is read in `arguments` and `expression`, what is to be differentiated in `target`; `show` and `check`
 say the rest. Everything that computes is loaded when a command runs.
@@ -13,6 +13,7 @@ import click
 from gatewise import __version__
 from gatewise.cli.check import check
 from gatewise.cli.show import show
+from gatewise.cli.step import step
 from gatewise.cli.train import train
 from gatewise.errors import GatewiseError
 
@@ -33,6 +34,7 @@ def commands() -> None:
 
 
 commands.add_command(show)
+commands.add_command(step)
 commands.add_command(check)
 commands.add_command(train)
 
