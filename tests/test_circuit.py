@@ -293,3 +293,29 @@ def test_odd_circuits_can_be_looked_at(f):
     ElementTree.fromstring(circuit.svg())
     json.loads(circuit.json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert circuit.html()
+
+
+def test_what_a_recording_does_not_need_is_freed_at_once():
+    """Neither the frames of the user's calls nor values that lead nowhere outlive the run."""
+    import gc
+    import weakref
+
+    class Thing:
+        pass
+
+    kept = []
+
+    def inner(x):
+        thing = Thing()
+        kept.append(weakref.ref(thing))
+        unused = np.exp(x) * 2.0
+        kept.append(weakref.ref(unused.value))
+        return np.sin(x)
+
+    gc.disable()
+    try:
+        circuit = gw.trace(lambda x: np.sum(inner(x) + inner(x * 2.0)), X)
+        assert [reference() for reference in kept] == [None] * 4
+        assert len(circuit) == 6
+    finally:
+        gc.enable()

@@ -75,14 +75,14 @@ class Watched:
             return f(*arguments)
         finally:
             self._base = None
-            for _, call in self._stack:
-                call.inner = None
-            self._stack.clear()
+            self._drop(0)
             self._generators.clear()
 
     def calls(self) -> dict[Node, tuple[Any, Call, int]]:
-        """Per node its value, the call that made it, and the number of that event in the call."""
-        return {array.node: (array.value, call, event) for array, call, event in self._made if call is not None}
+        """Per node its value, the call that made it, and the number of that event in the call; told once."""
+        found = {array.node: (array.value, call, event) for array, call, event in self._made if call is not None}
+        self._made.clear()  # the class of these values refers to this list: a cycle
+        return found
 
     def _notice(self, frame: FrameType | None) -> tuple[Call | None, int]:
         """The call in which a value is being made, and the number of this event in it."""
@@ -112,7 +112,7 @@ class Watched:
         while frame is not None and frame is not self._base:
             place = next((place for place in reversed(range(len(stack))) if stack[place][0] is frame), -1)
             if place >= 0:
-                del stack[place + 1 :]
+                self._drop(place + 1)
                 call = stack[-1][1]
                 break
             if not INTERNAL[frame.f_code.co_filename]:
@@ -121,11 +121,17 @@ class Watched:
         else:
             if frame is None:
                 return None  # another thread's, or a generator of before
-            stack.clear()
+            self._drop(0)
         for frame in reversed(fresh):
             call = self._generators.get(frame) or self._new(frame, call)
             stack.append((frame, call))
         return call
+
+    def _drop(self, depth: int) -> None:
+        """Forget the calls from this depth on: they have returned, and their frames would keep variables alive."""
+        for _, call in self._stack[depth:]:
+            call.inner = None
+        del self._stack[depth:]
 
     def _new(self, frame: FrameType, parent: Call | None) -> Call:
         code = frame.f_code
