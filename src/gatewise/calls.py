@@ -110,9 +110,11 @@ class Watched:
         fresh: list[FrameType] = []
         call: Call | None = None
         while frame is not None and frame is not self._base:
-            place = next((place for place in reversed(range(len(stack))) if stack[place][0] is frame), -1)
-            if place >= 0:
-                self._drop(place + 1)
+            place = len(stack)
+            while place and stack[place - 1][0] is not frame:
+                place -= 1
+            if place:
+                self._drop(place)
                 call = stack[-1][1]
                 break
             if not INTERNAL[frame.f_code.co_filename]:
@@ -129,9 +131,8 @@ class Watched:
 
     def _drop(self, depth: int) -> None:
         """Forget the calls from this depth on: they have returned, and their frames would keep variables alive."""
-        for _, call in self._stack[depth:]:
-            call.inner = None
-        del self._stack[depth:]
+        while len(self._stack) > depth:
+            self._stack.pop()[1].inner = None
 
     def _new(self, frame: FrameType, parent: Call | None) -> Call:
         code = frame.f_code
