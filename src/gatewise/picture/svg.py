@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from gatewise.errors import InputError
 from gatewise.picture.layout import Layout, arrange
 from gatewise.picture.quantity import Quantity, same
 from gatewise.picture.scene import DRAWN_AT_MOST, Scene, SceneEdge, SceneNode
@@ -73,7 +74,7 @@ def render(scene: Scene, palette: str = "default") -> str:
     '<svg'
     """
     if palette not in PALETTES:
-        raise ValueError(f"there is no palette {palette!r}: choose one of {', '.join(map(repr, PALETTES))}")
+        raise InputError(f"there is no palette {palette!r}: choose one of {', '.join(map(repr, PALETTES))}")
     scene = scene.last(DRAWN_AT_MOST)
     grid = _Grid.of(scene, arrange(scene))
     colours = PALETTES[palette]
