@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FrameType
@@ -46,45 +47,48 @@ class Call:
         return f"<call {self.number} of {self.code.co_qualname}>"
 
 
+#: Who watches the run of this thread.
+_watching: ContextVar[Watched | None] = ContextVar("gatewise_watching", default=None)
+
+
+class WatchedArray(Array):
+    """An Array that tells whoever watches the run that it is being made; gates make more of its class."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        watched = _watching.get()
+        if watched is not None:
+            watched.made.append((self, *watched.notice(sys._getframe(1))))
+
+
 class Watched:
     """A run in which every traced value is kept, with the call that made it."""
 
     def __init__(self) -> None:
-        made: list[tuple[Array, Call | None, int]] = []
-        self._made = made
+        self.made: list[tuple[Array, Call | None, int]] = []
         self._base: FrameType | None = None
         self._stack: list[tuple[FrameType, Call]] = []
         self._generators: dict[FrameType, Call] = {}
         self._number = 0
-        notice = self._notice
-
-        class WatchedArray(Array):
-            """An Array of a run that is recorded."""
-
-            __slots__ = ()
-
-            def __init__(self) -> None:
-                made.append((self, *notice(sys._getframe(1))))
-
-        self.kind: type[Array] = WatchedArray
 
     def run(self, f: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-        """The result of `f`, watched."""
+        """The result of `f`, watched. What is to be watched is a `WatchedArray`."""
         self._base = sys._getframe()
+        before = _watching.set(self)
         try:
             return f(*arguments)
         finally:
+            _watching.reset(before)
             self._base = None
             self._drop(0)
             self._generators.clear()
 
     def calls(self) -> dict[Node, tuple[Any, Call, int]]:
-        """Per node its value, the call that made it, and the number of that event in the call; told once."""
-        found = {array.node: (array.value, call, event) for array, call, event in self._made if call is not None}
-        self._made.clear()  # the class of these values refers to this list: a cycle
-        return found
+        """Per node its value, the call that made it, and the number of that event in the call."""
+        return {array.node: (array.value, call, event) for array, call, event in self.made if call is not None}
 
-    def _notice(self, frame: FrameType | None) -> tuple[Call | None, int]:
+    def notice(self, frame: FrameType | None) -> tuple[Call | None, int]:
         """The call in which a value is being made, and the number of this event in it."""
         if self._base is None:
             return None, 0

@@ -16,7 +16,7 @@ import numpy as np
 from gatewise import libraries, tree
 from gatewise.array import Array, seed
 from gatewise.backward import plan, sweep
-from gatewise.calls import Call, Watched
+from gatewise.calls import Call, Watched, WatchedArray
 from gatewise.collecting import nothing_collected
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.gates.conversion import INPUT
@@ -169,7 +169,7 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
         for position, argument in enumerate(args):
             given, rebuild = tree.flatten(argument)
             names = tree.names(argument, argument_name(f, position))
-            fresh = [_input(value, name, watched.kind) for value, name in zip(given, names, strict=True)]
+            fresh = [_input(value, name) for value, name in zip(given, names, strict=True)]
             arrays.extend(fresh)
             rebuilt.append(rebuild(fresh))
         result = watched.run(f, rebuilt)
@@ -203,7 +203,7 @@ def recorded(
     return Recording(entries, tuple(places[output.node] for output in outputs), upstream)
 
 
-def _input(value: Any, name: str, kind: type[Array]) -> Array:
+def _input(value: Any, name: str) -> Array:
     """A named leaf for an argument. Arrays are copied, so that the recording stays what it was."""
     try:
         array = plain(untracked(value))
@@ -217,7 +217,7 @@ def _input(value: Any, name: str, kind: type[Array]) -> Array:
         libraries.refuse_recorded(array, f"argument {name}")
         array = namespace((array,)).asarray(array, copy=True)
     wanted = str(array.dtype).rpartition(".")[2].startswith(("float", "complex", "bfloat"))
-    return kind.of(Leaf(INPUT, array, name, wanted=wanted), array)
+    return WatchedArray.of(Leaf(INPUT, array, name, wanted=wanted), array)
 
 
 def _behind(outputs: Sequence[Node], leaves: Sequence[Node]) -> list[Node]:
