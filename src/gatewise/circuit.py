@@ -42,13 +42,14 @@ class Circuit(Recording):
 
         if language not in html.LANGUAGES:
             raise InputError(f"the page speaks {' and '.join(html.LANGUAGES)}, not {language!r}")
-        return html.render(scene.scene_of(self, title=title, editable=True), title, palette, language)
+        whole = scene.scene_of(self, scene.SHOWN_AT_MOST, title, editable=True)
+        return html.render(whole, title, palette, language)
 
     def json(self) -> str:
         """The scene as JSON, in the format that ``docs/scene.md`` documents."""
         from gatewise.picture import scene
 
-        return scene.scene_of(self, editable=True).to_json()
+        return scene.scene_of(self, scene.SHOWN_AT_MOST, editable=True).to_json()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a file; the ending says how: .html, .svg, .json or .txt.

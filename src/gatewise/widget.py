@@ -13,7 +13,7 @@ from typing import Any
 from gatewise.editing import edited
 from gatewise.errors import GatewiseError, InputError, UnsupportedError
 from gatewise.picture import html, svg, viewer
-from gatewise.picture.scene import Scene, scene_of
+from gatewise.picture.scene import SHOWN_AT_MOST, Scene, scene_of
 from gatewise.recording import Recording
 
 RENDER = """
@@ -22,7 +22,7 @@ export default {
     el.style.setProperty("--gatewise-height", "480px");
     const channel = { send: (message) => model.send(message), receive: null };
     model.on("msg:custom", (message) => { if (channel.receive) channel.receive(message); });
-    const options = { language: model.get("language"), drawing: model.get("drawing"), channel };
+    const options = { language: model.get("language"), palette: model.get("palette"), channel };
     const shown = mount(el, JSON.parse(model.get("scene")), options);
     el.gatewise = shown;
     return () => shown.destroy();
@@ -35,11 +35,12 @@ def circuit_widget(circuit: Recording, language: str = "en", palette: str = "def
     """A widget that shows `circuit`; see `Circuit.widget`."""
     if language not in html.LANGUAGES:
         raise InputError(f"the widget speaks {' and '.join(html.LANGUAGES)}, not {language!r}")
-    scene = scene_of(circuit, editable=True)
+    svg.check_palette(palette)
+    scene = scene_of(circuit, SHOWN_AT_MOST, editable=True)
     return _kind()(circuit, scene, palette, language)
 
 
-def answer(circuit: Recording, message: object, palette: str = "default") -> dict[str, Any] | None:
+def answer(circuit: Recording, message: object) -> dict[str, Any] | None:
     """What the program behind a viewer says to a message of its; None to what is no message."""
     if not isinstance(message, Mapping) or message.get("type") != "edit":
         return None
@@ -48,11 +49,10 @@ def answer(circuit: Recording, message: object, palette: str = "default") -> dic
         edits = message.get("edits")
         if not isinstance(edits, list):
             raise InputError("a message of edits has a list of them")
-        scene = scene_of(edited(circuit, edits), editable=True)
+        scene = scene_of(edited(circuit, edits), SHOWN_AT_MOST, editable=True)
     except GatewiseError as error:
         return {"type": "error", "number": number, "message": str(error)}
-    drawing = svg.render(scene, palette)
-    return {"type": "scene", "number": number, "scene": json.loads(scene.to_json()), "drawing": drawing}
+    return {"type": "scene", "number": number, "scene": json.loads(scene.to_json())}
 
 
 @cache
@@ -70,18 +70,17 @@ def _kind() -> Any:
         _esm = viewer.module() + RENDER
         _css = viewer.style()
         scene = traitlets.Unicode().tag(sync=True)
-        drawing = traitlets.Unicode().tag(sync=True)
+        palette = traitlets.Unicode("default").tag(sync=True)
         language = traitlets.Unicode("en").tag(sync=True)
 
         def __init__(self, circuit: Recording, scene: Scene, palette: str, language: str) -> None:
-            super().__init__(scene=scene.to_json(), drawing=svg.render(scene, palette), language=language)
+            super().__init__(scene=scene.to_json(), palette=palette, language=language)
             self._circuit = circuit
             self._scene = scene
-            self._palette = palette
             self.on_msg(self._told)
 
         def _told(self, _: object, message: object, __: object) -> None:
-            said = answer(self._circuit, message, self._palette)
+            said = answer(self._circuit, message)
             if said is not None:
                 self.send(said)
 
@@ -90,7 +89,7 @@ def _kind() -> Any:
             made = super()._repr_mimebundle_(**options)
             if made is not None:
                 data = made[0] if isinstance(made, tuple) else made
-                data["text/html"] = html.frame(html.render(self._scene, palette=self._palette, language=self.language))
+                data["text/html"] = html.frame(html.render(self._scene, palette=self.palette, language=self.language))
             return made
 
     return CircuitWidget

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import gatewise as gw
-from gatewise.picture import svg
 from gatewise.picture.scene import scene_of
 from gatewise.picture.viewer import module, style
 from gatewise.widget import RENDER, answer
@@ -36,7 +35,7 @@ Object.assign(globalThis, { sent, deliver, gatewise: document.getElementById("ce
 
 def page_of(circuit):
     scene = scene_of(circuit, editable=True)
-    state = {"scene": scene.to_json(), "drawing": svg.render(scene), "language": "en"}
+    state = {"scene": scene.to_json(), "palette": "default", "language": "en"}
     script = module() + RENDER.replace("export default", "const widget =")
     return PAGE % (style(), script, json.dumps(state).replace("<", "\\u003c"))
 

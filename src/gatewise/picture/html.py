@@ -1,4 +1,4 @@
-"""A scene as one HTML page that needs no network: the drawing, and the viewer that steps through it.
+"""A scene as one HTML page that needs no network: the viewer draws it there and steps through it.
 
 The page's own script and style are those of ``viewer``; the scene travels in the page as its documented JSON, so that
 another program can read it back out. A content security policy lets nothing run but this very script.
@@ -9,11 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from html import escape
 
 from gatewise.picture import svg, viewer
-from gatewise.picture.scene import DRAWN_AT_MOST, Scene
+from gatewise.picture.scene import SHOWN_AT_MOST, Scene
 
 LANGUAGES = ("en", "zh")
 
@@ -27,9 +26,7 @@ PAGE = """<!DOCTYPE html>
 <style>{style}</style>
 </head>
 <body>
-<div id="gatewise"><main>
-{drawing}
-</main></div>
+<div id="gatewise"></div>
 <script type="application/json" id="gatewise-scene">{data}</script>
 <script type="module">{script}</script>
 </body>
@@ -38,7 +35,8 @@ PAGE = """<!DOCTYPE html>
 
 START = """
 const data = JSON.parse(document.getElementById("gatewise-scene").textContent);
-const page = mount(document.getElementById("gatewise"), data, {{ language: {language}, wholePage: true }});
+const options = {{ language: {language}, palette: {palette}, wholePage: true }};
+const page = mount(document.getElementById("gatewise"), data, options);
 const asked = location.hash.match(/^#node-(\\d+)$/);
 if (asked) page.choose(+asked[1]);
 globalThis.gatewise = page;
@@ -47,15 +45,14 @@ globalThis.gatewise = page;
 
 def render(scene: Scene, title: str = "circuit", palette: str = "default", language: str = "en") -> str:
     """The scene as a self-contained HTML page; ``palette`` as for the SVG, ``language`` one of `LANGUAGES`."""
-    scene = scene.last(DRAWN_AT_MOST)
-    drawing = svg.render(scene, palette)
-    script = viewer.module() + START.format(language=json.dumps(language))
-    styles = [viewer.style(), *re.findall(r"<style>(.*?)</style>", drawing, re.DOTALL)]
+    svg.check_palette(palette)
+    scene = scene.last(SHOWN_AT_MOST)
+    script = viewer.module() + START.format(language=json.dumps(language), palette=json.dumps(palette))
     policy = "; ".join(
         [
             "default-src 'none'",
             f"script-src {_hash(script)}",
-            f"style-src {' '.join(map(_hash, styles))}",
+            f"style-src {_hash(viewer.style())}",
             "base-uri 'none'",
             "form-action 'none'",
         ]
@@ -65,7 +62,6 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
         language=language,
         policy=policy,
         style=viewer.style(),
-        drawing=drawing,
         data=embeddable(scene.to_json()),
         script=script,
     )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gatewise.recording import Entry, Recording
 
 DRAWN_AT_MOST = 2000
+"""Nodes of a picture that stands still."""
+SHOWN_AT_MOST = 120_000
+"""Nodes that the viewer is given."""
 
 Kind = Literal["input", "constant", "gate", "output", "elided"]
 

@@ -73,8 +73,7 @@ def render(scene: Scene, palette: str = "default") -> str:
     >>> render(scene)[:4]
     '<svg'
     """
-    if palette not in PALETTES:
-        raise InputError(f"there is no palette {palette!r}: choose one of {', '.join(map(repr, PALETTES))}")
+    check_palette(palette)
     scene = scene.last(DRAWN_AT_MOST)
     grid = _Grid.of(scene, arrange(scene))
     colours = PALETTES[palette]
@@ -95,6 +94,12 @@ def render(scene: Scene, palette: str = "default") -> str:
         pieces.extend(_node(grid, node))
     pieces.append(f'<text class="note" x="{MARGIN}" y="{grid.height - 8:.0f}">{LEGEND}</text>')
     return "\n".join([*pieces, "</svg>"])
+
+
+def check_palette(palette: str) -> None:
+    """Raise ``InputError`` where there is no palette of this name."""
+    if palette not in PALETTES:
+        raise InputError(f"there is no palette {palette!r}: choose one of {', '.join(map(repr, PALETTES))}")
 
 
 def safe(text: str) -> str:

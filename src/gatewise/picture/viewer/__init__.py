@@ -11,7 +11,21 @@ from functools import cache
 from importlib.resources import files
 
 #: Each file after those it imports from.
-FILES = ("numbers", "scene", "compute", "stepper", "words", "panel", "viewer")
+FILES = (
+    "numbers",
+    "labels",
+    "scene",
+    "compute",
+    "stepper",
+    "words",
+    "panel",
+    "layers",
+    "structure",
+    "drawn",
+    "painted",
+    "drawing",
+    "viewer",
+)
 
 _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.js\";\n", re.MULTILINE)
 

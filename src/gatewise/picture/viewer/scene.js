@@ -44,6 +44,9 @@ const quantityOf = (data) => {
   };
 };
 
+/** A text for the drawing, where there is no room for a long one. */
+export const shortened = (text, most = 24) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
 const inLanguage = (text, language) => (typeof text === "object" && text ? text[language] ?? text.en ?? "" : text ?? "");
 
 /** The scene, or an Error that says what is wrong with it. */
@@ -63,11 +66,11 @@ export const readScene = (data, language = "en") => {
     const gate = gates.get(row.gate) ?? null;
     nodes.set(row.identifier, {
       identifier: row.identifier, kind: row.kind ?? "gate", name: row.name ?? "", gate, gateName: gate ? gate.name : row.gate ?? "",
-      label: row.label ?? ((gate && gate.symbol) || row.name || ""), story: inLanguage(row.story, language) || (gate ? gate.story : ""),
+      label: shortened(row.label ?? ((gate && gate.symbol) || row.name || "")), story: inLanguage(row.story, language) || (gate ? gate.story : ""),
       value: quantityOf(row.value), gradient: quantityOf(row.gradient), expression: row.expression ?? "",
       source: row.source === undefined || row.source === null ? null : sources[row.source] ?? null,
       group: row.group ?? null, constants: new Map(Object.entries(row.constants ?? {}).map(([slot, number]) => [+slot, toNumber(number)])),
-      incoming: [], outgoing: [],
+      incoming: [], outgoing: [], place: nodes.size, back: 0,
     });
   }
   const edges = data.edges.map((row, number) => {
@@ -75,12 +78,14 @@ export const readScene = (data, language = "en") => {
     const target = nodes.get(row.target);
     if (!source || !target) throw new Error(`wire ${number} of this scene joins a node that is not there`);
     const gradient = row.gradient === "total" ? source.gradient : quantityOf(row.gradient);
-    const edge = { number, source, target, slot: row.slot ?? 0, gradient, local: quantityOf(row.local), wire: row.wire };
+    const edge = { number, source, target, slot: row.slot ?? 0, gradient, local: quantityOf(row.local), wire: row.wire, port: 0 };
     source.outgoing.push(edge);
     target.incoming.push(edge);
+    if (gradient) source.back += 1;
     return edge;
   });
-  return { title: data.title ?? "", total: data.total ?? nodes.size, nodes, edges, gates, groups: data.groups ?? [] };
+  for (const node of nodes.values()) node.incoming.forEach((edge, place) => { edge.port = place - (node.incoming.length - 1) / 2; });
+  return { title: data.title ?? "", total: data.total ?? nodes.size, nodes, edges, gates, sources, groups: data.groups ?? [] };
 };
 
 /** What a wire is called: the variable on it, else the expression, else the gate's own name for it. */

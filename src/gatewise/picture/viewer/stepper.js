@@ -1,5 +1,6 @@
 // The two passes as a row of steps: values appear gate by gate, then gradients, gate by gate in reverse.
-import { isAlarming, normOf } from "./numbers.js";
+import { isAlarming, normOf, numberText } from "./numbers.js";
+import { gradientText } from "./labels.js";
 import { seedOf } from "./compute.js";
 
 /** The steps of a scene. Position p means that the first p of them were taken. */
@@ -47,6 +48,13 @@ export class Stepper {
     const seeded = seed && this.seeded.get(node) < this.position;
     if (seeded) parts.unshift(back.length ? { number: seedOf(node) } : node.gradient);
     return { parts, complete: parts.length === back.length + (seed ? 1 : 0) && (parts.length > 0 || this.position === this.length) };
+  }
+
+  /** The label of a gradient of which these parts have arrived: `7.00`, or `1.00 + …` while others are on their way. */
+  textOfGradient(node, parts, complete) {
+    if (complete || !parts.length) return gradientText(node);
+    if (parts.some((part) => part.number === null)) return "+ …";
+    return `${numberText(parts.reduce((sum, part) => sum + part.number, 0))} + …`;
   }
 
   /** The nodes that look different after the step at this place. */

@@ -1,111 +1,24 @@
 // The viewer: a drawing of a circuit that can be stepped through, asked and changed. `mount` is all that is exported.
-import { digits, isAlarming, numberText, quantityText } from "./numbers.js";
+import { digits, quantityText } from "./numbers.js";
 import { readScene, wireName } from "./scene.js";
 import { computed, isComputable } from "./compute.js";
 import { Stepper, breakpointOf } from "./stepper.js";
-import { element, heading, told } from "./panel.js";
 import { wordsOf } from "./words.js";
+import { element, heading, told } from "./panel.js";
+import { Structure } from "./structure.js";
+import { Drawing } from "./drawing.js";
 
 const PLAY_STEP = 700; // milliseconds a step stays while the passes are played
 
-/** The text of a label in the drawing: a number, or what the drawing says of an array. */
-const labelOf = (quantity) => `${isAlarming(quantity) ? "! " : ""}${numberText(quantity.number)}`;
+const sizeOf = (group, words, structure) => (group.kind === "argument" ? words.inputs(group.last - group.first) : words.gates(structure.gatesIn(group)));
 
-/** The drawing of a scene and what of it changes: labels by node, parts by wire. */
-class Drawing {
-  constructor(view, svg, scene) {
-    this.view = view;
-    this.svg = svg;
-    this.scene = scene;
-    const byNumber = (kind) => new Map([...svg.querySelectorAll(`[data-${kind}]`)].map((shape) => [+shape.dataset[kind], shape]));
-    this.shapes = byNumber("node");
-    this.labels = byNumber("label");
-    this.wires = byNumber("wire");
-    for (const text of svg.querySelectorAll("text.value, text.gradient")) text.dataset.original = text.textContent;
-    this.all = [0, 0, svg.viewBox.baseVal.width, svg.viewBox.baseVal.height];
-    this.box = [...this.all];
-    this.moved = false;
-    this.listen();
-    this.fit();
-  }
-
-  look(box) { this.box = box; this.svg.setAttribute("viewBox", box.join(" ")); }
-
-  // A small circuit is not blown up: at most twice its natural size.
-  fit() {
-    const [x, y, width, height] = this.all;
-    const wide = width * Math.max(1, this.view.clientWidth / (2 * width));
-    this.look([x - (wide - width) / 2, y, wide, height]);
-  }
-
-  zoom(factor, x = this.box[0] + this.box[2] / 2, y = this.box[1] + this.box[3] / 2) {
-    const [left, top, width, height] = this.box;
-    this.look([x - (x - left) * factor, y - (y - top) * factor, width * factor, height * factor]);
-  }
-
-  /** Bring a node into the middle, where it is out of sight. */
-  reveal(node) {
-    const shape = this.shapes.get(node.identifier);
-    if (!shape) return;
-    const around = shape.getBBox();
-    const [x, y, width, height] = this.box;
-    const inside = around.x >= x && around.y >= y && around.x + around.width <= x + width && around.y + around.height <= y + height;
-    if (!inside) this.look([around.x + around.width / 2 - width / 2, around.y + around.height / 2 - height / 2, width, height]);
-  }
-
-  listen() {
-    const { view, svg } = this;
-    view.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-      this.zoom(Math.min(Math.max(Math.exp(event.deltaY / 500), 0.5), 2), point.x, point.y);
-    }, { passive: false });
-    let drag = null;
-    view.addEventListener("pointerdown", (event) => { drag = [event.clientX, event.clientY, this.box]; this.moved = false; });
-    view.addEventListener("pointermove", (event) => {
-      if (!drag || !event.buttons) return;
-      const [x, y, start] = drag;
-      this.moved = this.moved || Math.hypot(event.clientX - x, event.clientY - y) > 4;
-      const scale = Math.max(start[2] / view.clientWidth, start[3] / view.clientHeight);
-      if (this.moved) this.look([start[0] - (event.clientX - x) * scale, start[1] - (event.clientY - y) * scale, start[2], start[3]]);
-    });
-    view.addEventListener("dblclick", () => this.fit());
-  }
-
-  /** Show of a node what is known at the stepper's position. */
-  update(node, stepper, isEdited) {
-    const label = this.labels.get(node.identifier);
-    if (label) {
-      const known = stepper.hasValue(node);
-      const { parts, complete } = stepper.arrived(node);
-      for (const half of label.children) {
-        const { kind } = half.dataset;
-        const shown = kind === "gradient" ? parts.length > 0 || (complete && stepper.position === stepper.length) : known;
-        half.style.visibility = shown ? "" : "hidden";
-        const text = half.querySelector("text");
-        const quantity = node[kind];
-        const arrow = text.dataset.original.startsWith("←") ? "← " : "";
-        const whole = isEdited && quantity && quantity.number !== null ? arrow + labelOf(quantity) : text.dataset.original;
-        if (kind === "value" || complete || !parts.length) text.textContent = whole;
-        else if (parts.some((part) => part.number === null)) text.textContent = "+ …";
-        else text.textContent = `${numberText(parts.reduce((sum, part) => sum + part.number, 0))} + …`;
-      }
-    }
-    for (const edge of node.outgoing) {
-      const wire = this.wires.get(edge.number);
-      if (!wire) continue;
-      const back = edge.gradient !== null && stepper.hasStepped(edge.target);
-      wire.classList.toggle("waiting", !stepper.hasValue(node));
-      wire.classList.toggle("returned", back && stepper.position < stepper.length);
-      const part = wire.querySelector("text");
-      if (part) {
-        part.style.visibility = back ? "" : "hidden";
-        if (isEdited) part.textContent = edge.gradient && edge.gradient.number !== null ? labelOf(edge.gradient) : "";
-        else part.textContent = part.dataset.original;
-      }
-    }
-  }
-}
+/** What a thing of the drawing is called: a node, a group, or (null) all of it. `isShort`: only how much is in it. */
+const namer = (words, structure) => (thing, isShort = false) => {
+  if (!thing) return words.whole;
+  if (thing.node) return heading(thing.node, words);
+  const size = sizeOf(thing.group, words, structure());
+  return isShort ? size : `${words.kinds[thing.group.kind] ?? thing.group.kind} ${thing.group.label}, ${size}`;
+};
 
 /** Draw a scene in an element; what is returned shows other scenes there, tells its state, and takes itself away. */
 export const mount = (root, data, options = {}) => {
@@ -117,8 +30,10 @@ export const mount = (root, data, options = {}) => {
   const panel = element("aside");
   panel.setAttribute("aria-live", "polite");
   root.append(bar, panel);
+  if (options.palette) root.classList.add(`gatewise-${options.palette}`);
 
   let scene;
+  let structure;
   let recorded;
   let drawing;
   let stepper;
@@ -132,6 +47,9 @@ export const mount = (root, data, options = {}) => {
   let stepTime = 0;
 
   const fail = (message) => {
+    drawing?.destroy();
+    drawing = null;
+    stepper = null;
     view.replaceChildren(element("p", "failure", message));
     panel.replaceChildren();
     bar.replaceChildren();
@@ -158,7 +76,7 @@ export const mount = (root, data, options = {}) => {
       const { parts, complete } = stepper.arrived(edge.source);
       const again = passing.slice(place + 1).some((other) => other.source === edge.source);
       if (again || parts.length < 2 || parts.some((part) => part.number === null)) return line;
-      const sum = parts.map((part) => digits(part.number)).join(" + ");
+      const sum = `${parts.length > 6 ? "… + " : ""}${parts.slice(-6).map((part) => digits(part.number)).join(" + ")}`;
       return `${line}; ${words.arrives(wireName(edge), sum, `${digits(parts.reduce((total, part) => total + part.number, 0))}${complete ? "" : " …"}`)}`;
     });
     return `${node.name || node.gateName} ← ${lines.join("  ·  ") || words.stops}`;
@@ -186,13 +104,11 @@ export const mount = (root, data, options = {}) => {
 
   const show = (nodes) => {
     const begun = performance.now();
-    for (const node of nodes) drawing.update(node, stepper, edits.length > 0 && channel === null);
-    for (const shape of drawing.svg.querySelectorAll(".playhead")) shape.classList.remove("playhead");
+    drawing.update(nodes);
     const node = stepper.position < stepper.length ? current() : null;
-    if (node && drawing.shapes.has(node.identifier)) {
-      drawing.shapes.get(node.identifier).classList.add("playhead");
-      drawing.reveal(node);
-    }
+    const shown = node && (drawing.places.has(node) ? node : structure.around(node).find((group) => drawing.places.has(group)));
+    drawing.mark(chosen, shown);
+    if (shown) drawing.reveal(shown);
     controls.slider.value = stepper.position;
     const pass = stepper.position === 0 ? "" : stepper.steps[stepper.position - 1].pass === "forward" ? words.forwardPass : words.backwardPass;
     controls.counter.textContent = `${stepper.position} / ${stepper.length} ${pass}`;
@@ -207,7 +123,7 @@ export const mount = (root, data, options = {}) => {
     const after = stepper.go(position);
     const places = Array.from({ length: Math.abs(after - before) }, (_, step) => Math.min(before, after) + step);
     const ends = before === stepper.length || after === stepper.length;
-    show(ends || places.length > 100 ? scene.nodes.values() : new Set(places.flatMap((place) => stepper.touched(place))));
+    show(ends || places.length > 100 ? null : new Set(places.flatMap((place) => stepper.touched(place))));
   };
 
   const play = (running) => {
@@ -240,7 +156,43 @@ export const mount = (root, data, options = {}) => {
     const nodes = [...scene.nodes.values()];
     const from = chosen ? nodes.indexOf(chosen) + 1 : 0;
     const node = [...nodes.slice(from), ...nodes.slice(0, from)].find(matches) ?? nodes.find((other) => other.name.toLowerCase().includes(said));
-    if (node) { choose(node, true); drawing.reveal(node); }
+    if (!node) return;
+    if (structure.uncover(node)) drawing.build();
+    drawing.reveal(node, true);
+    choose(node, true);
+  };
+
+  // --- groups ------------------------------------------------------------------------------------------------------
+
+  const toggle = (group) => {
+    drawing.toggle(group);
+    show(null);
+    choose(group, true);
+  };
+
+  const regroup = (detail) => {
+    structure = new Structure(scene, detail);
+    drawing.structure = structure;
+    drawing.build();
+    drawing.fit();
+    if (chosen && chosen.items) chosen = null;
+    if (!chosen) greet();
+    show(null);
+  };
+
+  /** The groups around a node as a row of buttons that collapse them. */
+  const places = (node) => {
+    const around = structure.around(node);
+    return around.length ? [element("p", "groups", "", `${words.inside} `, ...around.map((group) => small(`⊟ ${group.label}`, () => toggle(group))))] : [];
+  };
+
+  const toldGroup = (group) => {
+    const parts = [element("h1", "", `${words.kinds[group.kind] ?? group.kind} ${group.label}`), element("p", "", sizeOf(group, words, structure))];
+    const button = small(group.collapsed ? `⊞ ${words.expand}` : `⊟ ${words.collapse}`, () => toggle(group));
+    parts.push(element("p", "", "", button));
+    const source = scene.sources[group.source];
+    if (source) parts.push(element("h2", "", `${source.file}:${source.line}`), element("pre", "", source.text ?? ""));
+    return parts;
   };
 
   const buildBar = () => {
@@ -262,8 +214,23 @@ export const mount = (root, data, options = {}) => {
       button("first", "|◀", () => go(0)), button("back", "◀", () => go(stepper.position - 1)), button("play", words.play, () => play(timer === null)),
       button("forward", "▶", () => go(stepper.position + 1)), button("last", "▶|", () => go(stepper.length)), slider, controls.counter,
       entry("stop", words.stopHint, () => run(1)), button("runBack", words.runBack, () => run(-1)), button("run", words.run, () => run(1)),
-      entry("search", words.searchHint, find), controls.edits, controls.reason,
+      entry("search", words.searchHint, find), ...details(), controls.edits, controls.reason,
     );
+  };
+
+  /** Where the program has parts: what to show of them. */
+  const details = () => {
+    if (structure.groups.length === 1 && (scene.nodes.size > 5000 || new Structure(scene, "lines").groups.length === 1)) return [];
+    const select = element("select", "detail");
+    select.setAttribute("aria-label", words.detail);
+    for (const detail of ["groups", "lines", "gates"]) {
+      const option = element("option", "", words[`${detail}Detail`]);
+      option.value = detail;
+      select.append(option);
+    }
+    select.value = structure.detail;
+    select.addEventListener("change", () => regroup(select.value));
+    return [select];
   };
 
   // --- what the panel says ---------------------------------------------------------------------------------------
@@ -288,8 +255,12 @@ export const mount = (root, data, options = {}) => {
       const known = numbers ? numbers.nodes.get(node.identifier) : originals.nodes.get(node);
       if (known) Object.assign(node, { value: known.value, gradient: known.gradient });
     }
-    scene.edges.forEach((edge, place) => Object.assign(edge, numbers ? numbers.edges[place] : originals.edges[place]));
-    show(scene.nodes.values());
+    scene.edges.forEach((edge, place) => {
+      const { gradient, local } = numbers ? numbers.edges[place] : originals.edges[place];
+      Object.assign(edge, { gradient, local });
+    });
+    for (const node of scene.nodes.values()) node.back = node.outgoing.reduce((count, edge) => count + (edge.gradient ? 1 : 0), 0);
+    show(null);
     if (chosen) tell();
   };
 
@@ -350,6 +321,7 @@ export const mount = (root, data, options = {}) => {
   };
 
   const tell = () => {
+    if (chosen.items) { panel.replaceChildren(...toldGroup(chosen)); return; }
     const focused = document.activeElement && panel.contains(document.activeElement) ? document.activeElement.className : "";
     if (channel === null && focused.startsWith("set") && edits.length) { // a slider that is being dragged stays; the numbers around it follow
       const fresh = told(chosen, words, tools);
@@ -358,24 +330,36 @@ export const mount = (root, data, options = {}) => {
       panel.prepend(...fresh);
       return;
     }
-    panel.replaceChildren(...told(chosen, words, tools), ...whatIf(chosen));
+    panel.replaceChildren(...told(chosen, words, tools), ...places(chosen), ...whatIf(chosen));
   };
 
-  const choose = (node, keep = false) => {
-    if (!node) return;
-    chosen = node;
+  const playhead = () => (stepper.position < stepper.length ? current() : null);
+
+  const choose = (what, keep = false) => {
+    if (!what) return;
+    chosen = what;
     kept = kept || keep;
-    for (const [identifier, shape] of drawing.shapes) shape.classList.toggle("chosen", identifier === node.identifier);
-    for (const [number, wire] of drawing.wires) {
-      const edge = scene.edges[number];
-      wire.classList.toggle("chosen", edge !== undefined && (edge.source === node || edge.target === node));
-    }
+    drawing.mark(what, playhead());
     tell();
+  };
+
+  const greet = () => {
+    const drawn = [...scene.nodes.values()].filter((node) => node.kind !== "output" && node.kind !== "elided").length;
+    const note = scene.total > drawn ? [element("p", "note", words.part(drawn, scene.total))] : [];
+    const folded = drawing.picture.things.filter((thing) => thing.group).length;
+    if (folded) note.push(element("p", "note", words.folded(folded)));
+    panel.replaceChildren(element("h1", "", scene.title || document.title), element("p", "", words.hint), ...note);
   };
 
   // --- a scene comes in ------------------------------------------------------------------------------------------
 
-  const begin = (given, picture) => {
+  const on = {
+    hover: (thing, isFocus = false) => { if (isFocus || !kept) choose(thing.node ?? thing.group); },
+    choose: (thing) => { if (!drawing.moved) choose(thing.node ?? thing.group, true); },
+    open: (thing) => toggle(thing.group),
+  };
+
+  const begin = (given) => {
     try {
       scene = readScene(given, options.language);
       if (!edits.length) recorded = readScene(given, options.language);
@@ -383,30 +367,28 @@ export const mount = (root, data, options = {}) => {
       fail(error.message);
       return;
     }
-    if (picture) view.replaceChildren(document.importNode(new DOMParser().parseFromString(picture, "image/svg+xml").documentElement, true));
-    const svg = view.querySelector("svg");
-    if (!svg) { fail("there is no drawing of this scene"); return; }
     originals = {
       nodes: new Map([...scene.nodes.values()].map((node) => [node, { value: node.value, gradient: node.gradient }])),
       edges: scene.edges.map(({ gradient, local }) => ({ gradient, local })),
     };
-    drawing = new Drawing(view, svg, scene);
+    structure = new Structure(scene);
     stepper = new Stepper(scene);
+    drawing?.destroy();
+    view.replaceChildren(element("div", "legend", "", `${words.above} `, element("span", "value", words.value), `${words.below} `, element("span", "gradient", words.gradient)));
+    drawing = new Drawing(view, structure, stepper, on, namer(words, () => structure));
     buildBar();
-    for (const [identifier, shape] of drawing.shapes) {
-      const node = scene.nodes.get(identifier);
-      shape.setAttribute("tabindex", "0");
-      shape.setAttribute("role", "button");
-      shape.setAttribute("aria-label", heading(node, words));
-      shape.querySelector("title")?.remove(); // the panel says it better than the browser's own tip
-      shape.addEventListener("pointerenter", () => { if (!kept) choose(node); });
-      shape.addEventListener("focus", () => choose(node));
-      shape.addEventListener("click", () => { if (!drawing.moved) choose(node, true); });
-    }
-    const drawn = [...scene.nodes.values()].filter((node) => node.kind !== "output" && node.kind !== "elided").length;
-    const note = scene.total > drawn ? [element("p", "note", words.part(drawn, scene.total))] : [];
-    panel.replaceChildren(element("h1", "", scene.title || document.title), element("p", "", words.hint), ...note);
-    show(scene.nodes.values());
+    greet();
+    show(null);
+  };
+
+  /** On to the next gate or group of the drawing, or back. */
+  const along = (direction) => {
+    const all = drawing.picture.things;
+    const at = all.findIndex((thing) => (thing.node ?? thing.group) === chosen);
+    const next = all[(at + direction + all.length) % all.length];
+    choose(next.node ?? next.group, true);
+    drawing.reveal(chosen);
+    drawing.circuit.focus(chosen);
   };
 
   const typing = (event) => event.target.matches?.("input, select, textarea");
@@ -415,10 +397,11 @@ export const mount = (root, data, options = {}) => {
     const actions = {
       ArrowRight: () => go(stepper.position + 1), ArrowLeft: () => go(stepper.position - 1), Home: () => go(0), End: () => go(stepper.length),
       PageDown: () => go(stepper.position + 10), PageUp: () => go(stepper.position - 10), " ": () => play(timer === null),
-      "+": () => drawing.zoom(0.8), "-": () => drawing.zoom(1.25), 0: () => drawing.fit(), "/": () => controls.search.focus(), Escape: () => { kept = false; },
+      "+": () => drawing.zoom(0.8), "-": () => drawing.zoom(1.25), 0: () => drawing.fit(), "/": () => controls.search.focus(), 9: () => drawing.overview(), Escape: () => { kept = false; }, "[": () => along(-1), "]": () => along(1),
+      Enter: () => { if (chosen && chosen.items) toggle(chosen); },
     };
     const action = Object.hasOwn(actions, event.key) ? actions[event.key] : null;
-    if (!action || (event.key === " " && event.target.tagName === "BUTTON")) return;
+    if (!action || ([" ", "Enter"].includes(event.key) && event.target.tagName === "BUTTON")) return;
     event.preventDefault();
     action();
   };
@@ -428,18 +411,29 @@ export const mount = (root, data, options = {}) => {
   keys.addEventListener("keydown", onKey);
   view.addEventListener("click", (event) => { if (drawing && !drawing.moved && !event.target.closest("[data-node]")) kept = false; });
 
-  /** Another drawing of the same circuit: the reader stays where he was. */
-  const redraw = (given, picture) => {
+  /** The same circuit with other numbers, or, where gates have come or gone, with another drawing: the reader stays where he was. */
+  const redraw = (given) => {
+    const next = readScene(given, options.language);
+    const isSame = next.edges.length === scene.edges.length && next.nodes.size === scene.nodes.size
+      && next.edges.every(({ source, target, slot }, place) => { const now = scene.edges[place]; return now.source.identifier === source.identifier && now.target.identifier === target.identifier && now.slot === slot; })
+      && [...next.nodes.values()].every((node) => scene.nodes.get(node.identifier)?.label === node.label);
+    if (isSame) {
+      for (const node of next.nodes.values()) Object.assign(scene.nodes.get(node.identifier), { gate: node.gate, gateName: node.gateName, story: node.story });
+      change({ nodes: next.nodes, edges: next.edges });
+      drawing.build();
+      show(null);
+      return;
+    }
     const { position } = stepper;
     const { box } = drawing;
     const before = chosen && chosen.identifier;
     const focused = panel.contains(document.activeElement) ? document.activeElement.className : "";
     const stood = controls.stop.value;
-    begin(given, picture);
+    begin(given);
     controls.stop.value = stood;
     drawing.look(box);
     go(position);
-    if (before !== null && scene.nodes.has(before)) choose(scene.nodes.get(before));
+    if (scene.nodes.has(before)) choose(scene.nodes.get(before));
     if (focused) panel.querySelector(`[class="${focused}"]`)?.focus();
   };
 
@@ -454,21 +448,23 @@ export const mount = (root, data, options = {}) => {
       }
       if (message.type !== "scene") return;
       granted = edits;
-      if (message.drawing) redraw(message.scene, message.drawing);
-      else { const next = readScene(message.scene, options.language); change({ nodes: next.nodes, edges: next.edges }); }
+      redraw(message.scene);
     };
   }
-  begin(data, options.drawing);
+  begin(data);
 
   return {
-    show: (next, picture) => { play(false); edits = []; granted = []; chosen = null; begin(next, picture); },
+    show: (next) => { play(false); edits = []; granted = []; chosen = null; begin(next); },
     state: () => ({
       position: stepper?.position ?? null, length: stepper?.length ?? null, chosen: chosen?.identifier ?? null, edits, breakpoint: stop, stepTime,
+      things: drawing?.picture.things.length ?? null, wires: drawing?.picture.wires.length ?? null, painted: drawing?.circuit.isPainted ?? false,
+      layoutTime: drawing?.layoutTime, buildTime: drawing?.buildTime, frameTime: drawing?.circuit.frameTime, box: drawing?.box,
       values: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.value).map((node) => [node.identifier, node.value.number])) : {},
       gradients: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.gradient).map((node) => [node.identifier, node.gradient.number])) : {},
     }),
     go: (position) => { if (stepper) go(position); },
     choose: (identifier) => { const node = scene?.nodes.get(identifier); if (node) choose(node, true); },
-    destroy: () => { play(false); keys.removeEventListener("keydown", onKey); bar.remove(); panel.remove(); },
+    drawing: () => drawing,
+    destroy: () => { play(false); drawing?.destroy(); keys.removeEventListener("keydown", onKey); bar.remove(); panel.remove(); },
   };
 };

@@ -2,7 +2,7 @@
 
 const WORDS = {
   en: {
-    hint: "Click a gate, or reach it with Tab, to see its chain rule. The arrow keys step through the two passes; the wheel zooms, dragging moves, a double click shows all.",
+    hint: "Click a gate, or reach it with Tab, to see its chain rule. The arrow keys step through the two passes; the wheel zooms, dragging moves, a double click shows all, or expands what is collapsed.",
     value: "value", gradient: "gradient", none: "none", upstreamLocal: "upstream × local = gradient", upstreamOnly: "upstream → gradient",
     noGradient: "no gradient on this wire", upstream: "upstream", forks: "gradients add up at forks", from: "from",
     input: "input", constant: "constant", output: "result", elided: "earlier gate, not drawn:", numbers: "in numbers",
@@ -16,10 +16,13 @@ const WORDS = {
     given: (name, result) => `${name} is given: ${result}`, arrives: (name, sum, total) => `${name} adds up: ${sum} = ${total}`, stops: "No gradient passes this gate.",
     index: "which entry; none for all", whatIf: "what if", set: "set", cut: "cut", hold: "hold", uncut: "restore", swap: "gate", undo: "undo", reset: "reset", edits: (n) => `${n} edit${n === 1 ? "" : "s"} in force`,
     cannotEdit: "Edits need a program behind this page: not all gates here are ones of single numbers with a formula.",
+    whole: "the circuit", above: "above the wire:", below: ", below:", kinds: { call: "call", module: "module", loop: "loop", turn: "turn", line: "line", argument: "argument" }, inputs: (n) => `${n} inputs`, gates: (n) => `${n} gate${n === 1 ? "" : "s"}`,
+    inside: "inside", expand: "expand", collapse: "collapse", detail: "detail", groupsDetail: "functions, loops", linesDetail: "and lines", gatesDetail: "every gate",
+    folded: (n) => `${n} part${n === 1 ? " is" : "s are"} collapsed: a double click expands one.`,
     part: (drawn, total) => `showing the last ${drawn} of ${total} nodes`, formula: "formula", line: "source",
   },
   zh: {
-    hint: "点击一个门，或用 Tab 键选中它，查看它的链式法则。方向键逐步走过前向与反向两遍；滚轮缩放，拖动平移，双击显示全部。",
+    hint: "点击一个门，或用 Tab 键选中它，查看它的链式法则。方向键逐步走过前向与反向两遍；滚轮缩放，拖动平移，双击显示全部，或展开收起的部分。",
     value: "值", gradient: "梯度", none: "无", upstreamLocal: "上游 × 局部 = 梯度", upstreamOnly: "上游 → 梯度",
     noGradient: "这条线上没有梯度", upstream: "上游", forks: "分叉处梯度相加", from: "来自",
     input: "输入", constant: "常量", output: "结果", elided: "更早的门，未画出：", numbers: "的统计",
@@ -33,6 +36,9 @@ const WORDS = {
     given: (name, result) => `${name} 是给定的：${result}`, arrives: (name, sum, total) => `${name} 相加：${sum} = ${total}`, stops: "没有梯度通过这个门。",
     index: "哪一个元素；不填为全部", whatIf: "如果……会怎样", set: "设为", cut: "剪断", hold: "截住梯度", uncut: "恢复", swap: "门", undo: "撤销", reset: "重置", edits: (n) => `${n} 处改动生效中`,
     cannotEdit: "在这里改动需要页面背后的程序：并非所有的门都是有公式的单个数的门。",
+    whole: "整个电路", above: "线上方：", below: "，线下方：", kinds: { call: "调用", module: "模块", loop: "循环", turn: "一轮循环", line: "代码行", argument: "参数" }, inputs: (n) => `${n} 个输入`, gates: (n) => `${n} 个门`,
+    inside: "属于", expand: "展开", collapse: "收起", detail: "详细程度", groupsDetail: "函数、循环", linesDetail: "以及代码行", gatesDetail: "每一个门",
+    folded: (n) => `有 ${n} 部分已收起：双击展开。`,
     part: (drawn, total) => `显示全部 ${total} 个节点中的最后 ${drawn} 个`, formula: "公式", line: "源代码",
   },
 };
