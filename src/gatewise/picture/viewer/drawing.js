@@ -36,16 +36,14 @@ export class Drawing {
 
   /** Collapse or expand a group: it stays where it is on the screen, and so does all that has room. */
   toggle(group) {
-    const corner = () => {
+    const middle = () => {
       const box = this.picture.boxes.find((other) => other.group === group);
-      const thing = this.places.get(group);
-      return box ? [box.x, box.y + box.height / 2] : thing ? [thing.x - thing.width / 2, thing.y] : [0, 0];
+      return box ? box.y + box.height / 2 : this.places.get(group)?.y ?? 0;
     };
-    const [x, y] = corner();
+    const y = middle();
     this.structure.toggle(group);
     this.build();
-    const [nextX, nextY] = corner();
-    this.look([this.box[0] + nextX - x, this.box[1] + nextY - y, this.box[2], this.box[3]]);
+    this.look([this.box[0], this.box[1] + middle() - y, this.box[2], this.box[3]]);
   }
 
   look(box) {

@@ -1,9 +1,13 @@
 // One level of a drawing: things of any size in columns, wires from left to right. The passes are those of layout.py,
 // after Sugiyama, Tagawa and Toda (1981), on typed arrays: each visits every thing and wire a fixed number of times.
 
-const ORDER_SWEEPS = 4;
+const ORDER_SWEEPS = 24;
+const PATIENCE = 8; // sweeps without fewer crossings, after which the order is taken
+const EXCHANGED = 10000; // things and waypoints up to which neighbours are swapped as well
+const ROUNDS = 100;
 const HEIGHT_SWEEPS = 7;
-const NEAR_RANKS = 4; // a leaf stands at the left, unless its first use is farther than this
+const NEAR_RANKS = 4; // of a few things a leaf stands at the left, unless its first use is farther than this; of more, before its use
+const FEW = 60;
 const BEND_WEIGHT = 8; // how much more a long wire resists being bent than a thing resists being moved
 const WAYPOINTS = 4; // per thing; beyond that the longest wires run straight: they could number the square of the things
 const LARGE = 20000; // things and waypoints, beyond which fewer sweeps are made
@@ -60,22 +64,19 @@ export class Layers {
       for (let at = after.start[thing]; at < after.start[thing + 1]; at += 1) least = Math.min(least, rank[after.items[at]]);
       return least;
     };
-    const distinct = (rows, thing, wanted) => {
-      const seen = new Set();
-      for (let at = rows.start[thing]; at < rows.start[thing + 1]; at += 1) if (wanted(rows.items[at])) seen.add(rows.items[at]);
-      return seen.size;
-    };
-    const every = () => true;
+    const distinct = (rows, thing) => new Set(rows.items.subarray(rows.start[thing], rows.start[thing + 1]));
+    const uses = Float64Array.from({ length: count }, (_, thing) => (after.count(thing) > 1 ? distinct(after, thing).size : 1));
     for (let thing = count - 1; thing >= 0; thing -= 1) {
       if (leaf[thing] || kinds[thing] === ">" || !after.count(thing)) continue;
-      const held = distinct(before, thing, (source) => !leaf[source]);
-      if (held < distinct(after, thing, every)) rank[thing] = Math.max(rank[thing], nearest(thing) - 1);
+      let held = 0; // wires that would grow: of one that others use, too, the share
+      for (const source of distinct(before, thing)) if (!leaf[source]) held += 1 / uses[source];
+      if (held < uses[thing]) rank[thing] = Math.max(rank[thing], nearest(thing) - 1);
     }
     let last = 0;
     for (let thing = 0; thing < count; thing += 1) {
       if (leaf[thing] && kinds[thing] !== "<" && after.count(thing)) {
         const use = nearest(thing);
-        rank[thing] = kinds[thing] === "c" || use > NEAR_RANKS + first ? use - 1 : first;
+        rank[thing] = kinds[thing] === "c" || count > FEW || use > NEAR_RANKS + first ? use - 1 : first;
       }
       if (kinds[thing] !== ">") last = Math.max(last, rank[thing]);
     }
@@ -132,8 +133,10 @@ export class Layers {
     const place = new Float64Array(size);
     for (const column of columns) column.forEach((thing, position) => { place[thing] = position; });
     const key = new Float64Array(size);
-    const sweeps = size > LARGE ? 2 : ORDER_SWEEPS;
-    for (let sweep = 0; sweep < sweeps && fewest; sweep += 1) {
+    const flips = size <= EXCHANGED; // things of equal standing take turns
+    const sweeps = size > LARGE ? 2 : size > LARGE / 8 ? 8 : ORDER_SWEEPS;
+    let last = 0; // the sweep that found the best
+    for (let sweep = 0; sweep < sweeps && fewest && sweep - last <= PATIENCE; sweep += 1) {
       const forward = sweep % 2 === 0;
       const [rows, ends, step] = forward ? [this.before, this.from, 0] : [this.after, this.to, 0.4];
       for (let number = 0; number < columns.length; number += 1) {
@@ -148,15 +151,44 @@ export class Layers {
           }
           key[thing] = stop > start ? total / (stop - start) : place[thing];
         }
+        if (flips && sweep % 4 > 1) column.reverse();
         column.sort((one, other) => key[one] - key[other]);
         column.forEach((thing, position) => { place[thing] = position; });
       }
+      if (size <= EXCHANGED) this.exchange(columns, place);
       if (size > LARGE && !sweep) continue; // counting takes as long as sweeping
       const crossings = this.crossings(columns);
-      if (crossings < fewest) { best = columns.map((column) => [...column]); fewest = crossings; }
+      if (crossings < fewest) { best = columns.map((column) => [...column]); fewest = crossings; last = sweep; }
     }
     this.columns = best;
     this.fewest = fewest;
+  }
+
+  /** Swap neighbours in a rank as long as that takes crossings away. */
+  exchange(columns, place) {
+    const gain = (rows, ends, one, other) => { // crossings of their wires now, less those when swapped
+      let more = 0;
+      for (let at = rows.start[one]; at < rows.start[one + 1]; at += 1) {
+        const near = place[ends[rows.items[at]]];
+        for (let to = rows.start[other]; to < rows.start[other + 1]; to += 1) more += Math.sign(near - place[ends[rows.items[to]]]);
+      }
+      return more;
+    };
+    for (let round = 0; round < ROUNDS; round += 1) {
+      let swapped = false;
+      for (const column of columns) {
+        for (let position = 0; position + 1 < column.length; position += 1) {
+          const [one, other] = [column[position], column[position + 1]];
+          if (gain(this.before, this.from, one, other) + gain(this.after, this.to, one, other) <= 0) continue;
+          column[position] = other;
+          column[position + 1] = one;
+          place[one] = position + 1;
+          place[other] = position;
+          swapped = true;
+        }
+      }
+      if (!swapped) return;
+    }
   }
 
   /** The order in which the expression reads, operands before their gate: it draws any tree without a crossing. */
@@ -187,8 +219,11 @@ export class Layers {
     return order;
   }
 
-  /** How many pairs of segments cross: inversions, counted in a Fenwick tree. */
-  crossings(columns) {
+  /** How many pairs of segments cross, and again how many of them do so whatever the ports. */
+  crossings(columns) { return this.inversions(columns, 1) + (this.ranks.length > LARGE ? 0 : 2 * this.inversions(columns, 0)); }
+
+  /** Pairs of segments in another order at their ends than at their starts, counted in a Fenwick tree. */
+  inversions(columns, ported) {
     const place = new Float64Array(this.ranks.length);
     for (const column of columns) column.forEach((thing, position) => { place[thing] = position; });
     let total = 0;
@@ -199,7 +234,7 @@ export class Layers {
       for (const thing of columns[number]) {
         const start = this.after.start[thing];
         const stop = this.after.start[thing + 1];
-        const end = (at) => place[this.to[this.after.items[at]]] * 3 + 2 + Math.sign(this.port[this.after.items[at]]);
+        const end = (at) => place[this.to[this.after.items[at]]] * 3 + 2 + ported * Math.sign(this.port[this.after.items[at]]);
         for (let out = start; out < stop; out += 1) {
           let below = 0;
           for (let at = end(out); at > 0; at -= at & -at) below += tree[at];
@@ -222,14 +257,15 @@ export class Layers {
   heights(heights, outletAt, arriveAt) {
     const { columns } = this;
     const size = this.ranks.length;
-    const high = new Float64Array(size).fill(heights.every((height) => height === ROW) ? ROW : WIRE);
+    this.wire ??= heights.every((height) => height === ROW) ? ROW : WIRE;
+    const high = new Float64Array(size).fill(this.wire);
     high.set(heights);
     if (!this.base) this.base = { y: this.settle(high, outletAt, arriveAt), high };
     const { y: rest, high: usual } = this.base;
     const y = rest.slice();
     for (const column of columns) {
       if (column.every((thing) => high[thing] === usual[thing])) continue;
-      const weights = Float64Array.from(column, (thing) => (high[thing] === usual[thing] ? 1 : 1000));
+      const weights = Float64Array.from(column, (thing) => (high[thing] === usual[thing] ? 1 : 1e9));
       spread(column, Float64Array.from(column, (thing) => rest[thing]), weights, high, y);
     }
     let top = Infinity;
@@ -253,6 +289,7 @@ export class Layers {
       if (this.arrives[segment] >= 0) shift[segment] += arriveAt[this.arrives[segment]];
       if (this.leaves[segment] >= 0) shift[segment] -= outletAt[this.leaves[segment]];
     }
+    const flips = size <= EXCHANGED; // things of equal standing take turns
     const sweeps = size > LARGE ? 2 : HEIGHT_SWEEPS;
     for (let sweep = 0; sweep < sweeps; sweep += 1) {
       const forward = sweep % 2 === 0;

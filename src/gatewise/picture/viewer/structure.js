@@ -239,13 +239,13 @@ export class Structure {
     let usual = ROW;
     items.forEach((item, order) => {
       const thing = before + order;
+      const folded = item.group ? Math.max(textWidth(item.group.label), textWidth(`${this.gatesIn(item.group)} gates +`)) + 28 : 0;
       if (item.group && !item.group.collapsed) {
         const { width, height, enters, leaves } = this.place(item.group);
-        rooms[thing] = { width, height, label: 0, box: true, enters, leaves };
+        rooms[thing] = { width, height, label: 0, box: true, folded, enters, leaves };
         heights[thing] = height + 22;
       } else if (item.group) {
-        const width = Math.max(textWidth(item.group.label), textWidth(`${this.gatesIn(item.group)} gates +`)) + 28;
-        rooms[thing] = { width, height: 46, label: 0, box: false };
+        rooms[thing] = { width: folded, height: 46, label: 0, box: false };
         heights[thing] = ROW;
         item.group.carried = this.carriedOut(item.group);
         if (item.group.carried) rooms[thing].label = roomOf(item.group.carried).label;
@@ -276,8 +276,7 @@ export class Structure {
     const curve = new Float64Array(columns).fill(24);
     rooms.forEach((room, thing) => {
       const rank = layers.ranks[thing];
-      if (room.box) boxed[rank] = Math.max(boxed[rank], room.width);
-      else { shape[rank] = Math.max(shape[rank], room.width); label[rank] = Math.max(label[rank], room.label); }
+      if (room.box) { boxed[rank] = Math.max(boxed[rank], room.width); shape[rank] = Math.max(shape[rank], room.folded); } else { shape[rank] = Math.max(shape[rank], room.width); label[rank] = Math.max(label[rank], room.label); }
     });
     const said = layers.wires.map((wire) => (wire.node ? partText(wire.edge) : ""));
     said.forEach((text, wire) => { const rank = layers.ranks[layers.wires[wire].target]; if (text) parts[rank] = Math.max(parts[rank], text.length * 6.6 + 8); });
