@@ -54,6 +54,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "live",
     "root",
     "scan",
     "set_threads",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from gatewise.loops import cond, fori_loop, scan, while_loop
     from gatewise.native.compiled import compile
     from gatewise.native.pool import set_threads, threads
+    from gatewise.runs.recorder import live
     from gatewise.sparse import sparse_hessian, sparse_jacobian
     from gatewise.whole import checkpoint, custom_gradient
 
@@ -101,6 +103,7 @@ _LATER = {
     "set_threads": "gatewise.native.pool",
     "threads": "gatewise.native.pool",
     "fixed_point": "gatewise.implicit",
+    "live": "gatewise.runs.recorder",
     "root": "gatewise.implicit",
     "cond": "gatewise.loops",
     "fori_loop": "gatewise.loops",
