@@ -1,4 +1,4 @@
-"""The command line: ``gatewise show``, ``step``, ``check`` and ``train``. Here are the group and `main`.
+"""The command line: ``gatewise show``, ``step``, ``check``, ``train`` and ``live``. Here are the group and `main`.
 
 What a user typed is read in `arguments` and `expression`, what is to be differentiated in `target`; `show` and `check`
 say the rest. Everything that computes is loaded when a command runs.
@@ -12,6 +12,7 @@ import click
 
 from gatewise import __version__
 from gatewise.cli.check import check
+from gatewise.cli.live import live
 from gatewise.cli.show import show
 from gatewise.cli.step import step
 from gatewise.cli.train import train
@@ -37,6 +38,7 @@ commands.add_command(show)
 commands.add_command(step)
 commands.add_command(check)
 commands.add_command(train)
+commands.add_command(live)
 
 
 def main() -> None:

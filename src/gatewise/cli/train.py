@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,9 @@ import click
 from gatewise.errors import InputError
 
 if TYPE_CHECKING:
+    from gatewise.runs.recorder import Run
     from gatewise.training.data import Dataset, Part, Preparation
-    from gatewise.training.descent import Epoch, Settings
+    from gatewise.training.descent import Epoch, Report, Settings
     from gatewise.training.scale import Lesson, Trial
 
 INTERRUPTED = 130  # the shells' exit status for Ctrl-C
@@ -76,6 +78,7 @@ DEFAULT_REGULARIZATIONS = ", ".join(f"{strength} for {name}" for name, (_, stren
     show_default=True,
     help="Directory for weights.npz and picture.png.",
 )
+@click.option("--page", is_flag=True, help="Record the training in run.sqlite there, and show it in the browser.")
 def train(
     data: str,
     loss_name: str,
@@ -89,6 +92,7 @@ def train(
     standardize: bool,
     label: str | None,
     output: Path,
+    page: bool,
 ) -> None:
     """Train a linear classifier, an SVM or a softmax, whose loss is plain NumPy code.
 
@@ -102,6 +106,7 @@ def train(
       gatewise train --loss svm --epochs 100
       gatewise train flowers.csv --label species
       gatewise train --scale 1000
+      gatewise train --page
     """
     from gatewise.training.data import load
     from gatewise.training.descent import Settings
@@ -123,9 +128,13 @@ def train(
     job.introduce()
     if scale != 1.0:
         job, settings = teach_scale(job, scale, settings)
-    history, interrupted = follow(job, settings, output)
-    if history:
-        conclude(job, history, output)
+    with ExitStack() as stack:
+        run = recorded(job, settings, output / "run.sqlite", stack) if page else None
+        history, interrupted = follow(job, settings, output, run)
+        if history:
+            conclude(job, history, output)
+        if page and sys.stdout.isatty() and not interrupted:
+            linger()
     if interrupted:
         kept = f"the weights of epoch {history[-1].number} are kept" if history else "no epoch was complete"
         click.echo(f"Interrupted: {kept}.", err=True)
@@ -231,14 +240,73 @@ def trial_line(trial: Trial) -> str:
     return f"{start} {first.training_loss:>15.4g} {last.training_loss:>12.4g} {last.validation_accuracy:>20.4f}"
 
 
-def follow(job: Job, settings: Settings, output: Path) -> tuple[list[Epoch], bool]:
+def recorded(job: Job, settings: Settings, path: Path, stack: ExitStack) -> Run:
+    """Begin a recording, and serve its page until the stack is left."""
+    from gatewise.cli.live import present
+    from gatewise.runs.application import routes
+    from gatewise.runs.recorder import live
+    from gatewise.serving.server import serving
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent} cannot be made: {error.strerror}. Choose another with --output.") from None
+    noted = {
+        "data": job.dataset.name,
+        "loss": job.loss_name,
+        "rate": settings.rate,
+        "schedule": settings.schedule,
+        "batch size": settings.batch_size,
+        "regularization": settings.regularization,
+        "seed": settings.seed,
+    }
+    run = live(path, f"{job.loss_name}, rate {settings.rate:g}", settings=noted)
+    address = stack.enter_context(serving(lambda: routes([path])))
+    stack.push(run.__exit__)  # closed first, so that the page shows how it ended
+    present(address, sys.stdout.isatty())
+    return run
+
+
+def linger() -> None:
+    """Keep the page until Ctrl-C."""
+    from gatewise.cli.live import wait
+
+    click.echo("The page stays; 'gatewise live' opens the recording again at any time.")
+    wait()
+
+
+def reporter(job: Job, run: Run) -> Report:
+    """What tells a run of every step of a descent."""
+    from math import isqrt
+
+    from gatewise.circuit import trace
+    from gatewise.training.losses import LOSSES
+
+    loss = LOSSES[job.loss_name]
+    side = isqrt(len(job.dataset.feature_names))
+
+    def report(value: float, W: Any, gradient: Any, rows: Any) -> None:
+        images = {"weights by class": W[:-1].T.reshape(-1, side, side)} if side**2 == len(W) - 1 else None
+        run.step(
+            loss=value,
+            parameters={"W": W},
+            gradients={"W": gradient},
+            images=images,
+            circuit=lambda: trace(loss, W, job.training.X[rows], job.training.y[rows]),
+        )
+
+    return report
+
+
+def follow(job: Job, settings: Settings, output: Path, run: Run | None = None) -> tuple[list[Epoch], bool]:
     """Train; save each epoch's weights as soon as it is complete; return the saved epochs, and whether Ctrl-C came."""
     from gatewise.training.descent import DivergedError, descend
     from gatewise.training.losses import LOSSES
     from gatewise.training.output import save_weights
 
     history: list[Epoch] = []
-    records = descend(LOSSES[job.loss_name], job.start, job.training, job.validation, settings)
+    report = None if run is None else reporter(job, run)
+    records = descend(LOSSES[job.loss_name], job.start, job.training, job.validation, settings, report)
     try:
         for epoch in watched(records, settings.epochs):
             save_weights(
@@ -252,6 +320,13 @@ def follow(job: Job, settings: Settings, output: Path) -> tuple[list[Epoch], boo
                 epoch=epoch.number,
             )
             history.append(epoch)
+            if run is not None:
+                run.step(
+                    number=run.last_step,
+                    validation_loss=epoch.validation_loss,
+                    accuracy=epoch.training_accuracy,
+                    validation_accuracy=epoch.validation_accuracy,
+                )
     except KeyboardInterrupt:
         return history, True
     except DivergedError as error:

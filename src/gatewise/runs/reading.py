@@ -122,7 +122,4 @@ def _circuit(connection: sqlite3.Connection, run: int, since: int) -> dict[str, 
     row = connection.execute("SELECT step, scene FROM circuits WHERE run = ? AND step > ?", (run, since)).fetchone()
     if row is None:
         return None
-    from gatewise.picture import svg
-    from gatewise.picture.scene import Scene
-
-    return {"step": row[0], "scene": json.loads(row[1]), "drawing": svg.render(Scene.from_json(row[1]))}
+    return {"step": row[0], "scene": json.loads(row[1])}

@@ -110,7 +110,7 @@ class Run:
         """Report one step.
 
         Args:
-            number: Its number, larger than the last one's; when left out, the next.
+            number: Its number; when left out, the next. The last one's number adds to the last one.
             parameters: Arrays by name, after the step, nested as you like: norms, update:weight and images are kept.
             gradients: Gradients by the same names: their norms are kept.
             images: Other arrays by name, to be shown as images: of the last two axes, others one tile after another.
@@ -118,7 +118,7 @@ class Run:
             **metrics: Numbers of any name, ``loss=0.3, accuracy=0.9, validation_loss=0.4``; None for one not measured.
 
         Raises:
-            InputError: A metric is no number, or a step is not after the last one.
+            InputError: A metric is no number, or a step comes before the last one.
         """
         with self._writer.lock:
             self._writer.report(number, metrics, parameters, gradients, images, circuit)
@@ -189,8 +189,8 @@ class _Writer:
         if self.ended:
             raise InputError(f"the run in {self.path} is closed: report its steps inside the with block")
         step = self.step + 1 if number is None else int(number)
-        if step <= self.step:
-            raise InputError(f"step {step} comes after step {self.step}: steps are numbered upwards")
+        if step < self.step:
+            raise InputError(f"step {step} is reported after step {self.step}: steps are numbered upwards")
         numbers = [(name, _number(name, value)) for name, value in metrics.items() if value is not None]
         self.step = step
         while step // self.stride >= MOST_BUCKETS:

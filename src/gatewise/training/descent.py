@@ -5,13 +5,13 @@ The loop only computes: what is shown on the screen and written to disk is up to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from gatewise.errors import InputError
-from gatewise.training.data import Floats, Part
+from gatewise.training.data import Floats, Integers, Part
 from gatewise.training.losses import Loss
 from gatewise.transforms import value_and_grad
 
@@ -62,8 +62,21 @@ def accuracy(W: Floats, part: Part) -> float:
     return float(np.mean(np.argmax(part.X @ W, axis=1) == part.y))
 
 
-def descend(loss: Loss, weights: Floats, training: Part, validation: Part, settings: Settings) -> Iterator[Epoch]:
+#: Called at each step with the loss, the weights after it, the gradient, and the rows of the training part it saw.
+Report = Callable[[float, Floats, Floats, Integers], None]
+
+
+def descend(
+    loss: Loss,
+    weights: Floats,
+    training: Part,
+    validation: Part,
+    settings: Settings,
+    report: Report | None = None,
+) -> Iterator[Epoch]:
     """Descend from ``weights``, and yield an :class:`Epoch` after each pass over the training part.
+
+    ``report`` hears of every step, of one that diverged, too.
 
     The same arguments give the same bits. Raises :class:`DivergedError` as soon as the loss is not finite; the
     records that were yielded before stay valid.
@@ -87,9 +100,11 @@ def descend(loss: Loss, weights: Floats, training: Part, validation: Part, setti
             rate = settings.rate_at((epoch * batches + batch) / (settings.epochs * batches))
             with np.errstate(all="ignore"):  # what overflows is reported by the two checks, in words
                 value, gradient = step(weights, training.X[rows], training.y[rows], settings.regularization)
-                _check(value, gradient, epoch + 1, batch + 1, rate)
                 update = rate * gradient
                 weights = weights - update
+                if report is not None:
+                    report(value, weights, gradient, rows)
+                _check(value, gradient, epoch + 1, batch + 1, rate)
                 ratios.append(float(np.linalg.norm(update) / max(np.linalg.norm(weights), np.finfo(float).tiny)))
         yield _record(loss, weights, training, validation, epoch + 1, float(np.mean(ratios)))
 
