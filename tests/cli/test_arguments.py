@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from gatewise.cli.arguments import parse_arguments, parse_value
 from gatewise.errors import InputError
+from gatewise.typed.arguments import parse_arguments, parse_value
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import gatewise as gw
-from gatewise.cli import expression as language
-from gatewise.cli.expression import Expression
-from gatewise.cli.vocabulary import FUNCTIONS
 from gatewise.errors import GatewiseError, IndexingError, InputError, ShapeError
+from gatewise.typed import expression as language
+from gatewise.typed.expression import Expression
+from gatewise.typed.vocabulary import FUNCTIONS
 
 X = np.array([[0.3, -1.2, 2.0], [1.5, 0.7, -0.4]])
 

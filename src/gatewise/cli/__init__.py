@@ -1,7 +1,7 @@
-"""The command line: ``gatewise show``, ``step``, ``check``, ``train`` and ``live``. Here are the group and `main`.
+"""The command line: ``gatewise show``, ``step``, ``check``, ``train``, ``live`` and ``serve``.
 
-What a user typed is read in `arguments` and `expression`, what is to be differentiated in `target`; `show` and `check`
-say the rest. Everything that computes is loaded when a command runs.
+Here are the group and `main`. What a user typed is read in the package `typed`. Everything that computes is loaded when
+a command runs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import click
 from gatewise import __version__
 from gatewise.cli.check import check
 from gatewise.cli.live import live
+from gatewise.cli.serve import serve
 from gatewise.cli.show import show
 from gatewise.cli.step import step
 from gatewise.cli.train import train
@@ -39,6 +40,7 @@ commands.add_command(step)
 commands.add_command(check)
 commands.add_command(train)
 commands.add_command(live)
+commands.add_command(serve)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gatewise.cli.show import SETTINGS, quietly, refuse_options, run, with_target
+from gatewise.cli.show import SETTINGS, refuse_options, with_target
 
 FAILED = 1
 
@@ -26,8 +26,9 @@ def check(expression: str, arguments: tuple[str, ...], order: int) -> None:
       gatewise check model.py:loss w=@weights.npy
     """
     refuse_options([expression, *arguments])
-    from gatewise.cli.target import read_target
     from gatewise.explain.check import check_grads
+    from gatewise.typed.running import quietly, run
+    from gatewise.typed.target import read_target
 
     target = read_target("check", expression, arguments)
     run(target)  # says what is wrong with the result, if anything is

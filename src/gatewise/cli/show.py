@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gatewise.errors import InputError
-
 if TYPE_CHECKING:
     from gatewise.circuit import Circuit
     from gatewise.cli.reading import Line
-    from gatewise.cli.target import Target
 
 WIDTH = 100  # of the drawing, where there is no terminal to ask
 
@@ -68,7 +63,8 @@ def show(
     """
     refuse_options([expression, *arguments])
     from gatewise.cli.reading import Figures, gate_lines, reading
-    from gatewise.cli.target import read_target
+    from gatewise.typed.running import run
+    from gatewise.typed.target import read_target
 
     target = read_target("show", expression, arguments)
     circuit, sent = run(target, upstream)
@@ -95,43 +91,11 @@ def show(
         click.echo(f"\nsaved: {saved}")
 
 
-def run(target: Target, upstream: str | None = None) -> tuple[Circuit, Any]:
-    """Record the circuit, and return it with the gradient that was sent into its result."""
-    import numpy as np
-
-    from gatewise.circuit import trace
-    from gatewise.cli.arguments import parse_value
-
-    sent: Any = np.float64(1) if upstream is None else parse_value(upstream, "upstream")
-    with quietly():
-        circuit = trace(target, *target.arguments)
-    shape = circuit.entries[circuit.outputs[0]].shape
-    if upstream is None and not shape:
-        return circuit, sent
-    try:
-        sent = np.broadcast_to(sent, shape).copy()[()]
-    except ValueError:
-        raise InputError(
-            f"the upstream gradient has shape {np.shape(sent)}, the result {target.name} has shape {shape}: "
-            "it needs one entry for each"
-        ) from None
-    with quietly():
-        return trace(target, *target.arguments, upstream=sent), sent
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without NumPy's warnings about nan and inf: what is printed says it itself."""
-    import numpy as np
-
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
-
-
 def total(value: Any, sent: Any) -> float:
     """The single number that the gradients are those of: the entries times the upstream gradient, added up."""
     import numpy as np
+
+    from gatewise.typed.running import quietly
 
     with quietly():
         return float(np.sum(value * sent))

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gatewise.cli.show import SETTINGS, refuse_options, run, with_target
+from gatewise.cli.show import SETTINGS, refuse_options, with_target
 from gatewise.errors import InputError, UnsupportedError
 
 
@@ -25,7 +25,8 @@ def step(expression: str, arguments: tuple[str, ...], upstream: str | None) -> N
       gatewise step model.py:loss w=[0.5,-1] rate=0.1
     """
     refuse_options([expression, *arguments])
-    from gatewise.cli.target import read_target
+    from gatewise.typed.running import run
+    from gatewise.typed.target import read_target
 
     circuit, _ = run(read_target("step", expression, arguments), upstream)
     try:

@@ -51,8 +51,8 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_hash(script)}",
-            f"style-src {_hash(viewer.style())}",
+            f"script-src {digest(script)}",
+            f"style-src {digest(viewer.style())}",
             "base-uri 'none'",
             "form-action 'none'",
         ]
@@ -74,7 +74,7 @@ def frame(page: str) -> str:
     return f'<iframe srcdoc="{inside}" style="{style}" title="circuit" sandbox="allow-scripts"></iframe>'
 
 
-def _hash(text: str) -> str:
+def digest(text: str) -> str:
     """What a content security policy calls a script or a style by."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

@@ -7,6 +7,7 @@ another without their imports.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -33,18 +34,26 @@ _IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.js\";\n", re.MULTILINE)
 @cache
 def module() -> str:
     """The viewer as one JavaScript module, which exports ``mount``."""
-    parts = []
-    for name in FILES:
-        text = _IMPORT.sub("", _text(f"{name}.js"))
-        parts.append(text if name == FILES[-1] else text.replace("\nexport ", "\n"))
-    return "\n".join(parts)
+    *parts, last = (_IMPORT.sub("", text_of(__name__, f"{name}.js")) for name in FILES)
+    return "\n".join([*(part.replace("\nexport ", "\n") for part in parts), last])
 
 
 @cache
 def style() -> str:
     """The style sheet."""
-    return _text("viewer.css")
+    return text_of(__name__, "viewer.css")
 
 
-def _text(name: str) -> str:
-    return (files(__package__ or "gatewise.picture.viewer") / name).read_text(encoding="utf-8")
+def script_with(package: str, names: Sequence[str], start: str) -> str:
+    """The script of a page that has the viewer in it: the viewer, then files of `package`, then what starts the page.
+
+    The viewer is a scope of its own, ``viewer.mount``; each file imports only from those before it.
+    """
+    alone = module().replace("\nexport ", "\n")
+    parts = [_IMPORT.sub("", text_of(package, f"{name}.js")).replace("\nexport ", "\n") for name in names]
+    return "\n".join([f"const viewer = (() => {{\n{alone}\nreturn {{ mount }};\n}})();", *parts, start])
+
+
+def text_of(package: str, name: str) -> str:
+    """A file that travels with a package."""
+    return (files(package) / name).read_text(encoding="utf-8")

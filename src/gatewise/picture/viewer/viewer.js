@@ -464,6 +464,7 @@ export const mount = (root, data, options = {}) => {
     }),
     go: (position) => { if (stepper) go(position); },
     choose: (identifier) => { const node = scene?.nodes.get(identifier); if (node) choose(node, true); },
+    set: (identifier, value) => apply([...edits.filter((edit) => edit.kind !== "set" || edit.node !== identifier), { kind: "set", node: identifier, value }]),
     drawing: () => drawing,
     destroy: () => { play(false); drawing?.destroy(); keys.removeEventListener("keydown", onKey); bar.remove(); panel.remove(); },
   };

@@ -5,21 +5,15 @@ As with the viewer, whose script it holds: each file imports only from those bef
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from gatewise.picture import svg, viewer
-from gatewise.picture.html import embeddable
+from gatewise.picture.html import digest, embeddable
 
 #: Each file after those it imports from.
 FILES = ("words", "store", "chart", "live")
-
-_IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.js\";\n", re.MULTILINE)
 
 PAGE = """<!DOCTYPE html>
 <html lang="{language}">
@@ -55,12 +49,12 @@ globalThis.gatewiseRuns = open(document.getElementById("gatewise-runs"), { data,
 
 def page(runs: dict[str, Any] | None = None, title: str = "Training", language: str = "en") -> str:
     """The page: with runs, one that needs no network; without, one that asks the program that serves it."""
-    style, viewer_style = _text("live.css"), viewer.style()
+    style, viewer_style = viewer.text_of(__name__, "live.css"), viewer.style()
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_hash(script())}",
-            f"style-src {' '.join(map(_hash, (style, viewer_style)))}",
+            f"script-src {digest(script())}",
+            f"style-src {' '.join(map(digest, (style, viewer_style)))}",
             "img-src data:",
             *(["connect-src 'self'"] if runs is None else []),
             "base-uri 'none'",
@@ -80,18 +74,5 @@ def page(runs: dict[str, Any] | None = None, title: str = "Training", language: 
 
 @cache
 def script() -> str:
-    """The page's script: the viewer in a scope of its own, then the files of the page."""
-    alone = viewer.module().replace("\nexport ", "\n")
-    parts = [f"const viewer = (() => {{\n{alone}\nreturn {{ mount }};\n}})();"]
-    parts += [_IMPORT.sub("", _text(f"{name}.js")).replace("\nexport ", "\n") for name in FILES]
-    return "\n".join([*parts, START])
-
-
-@cache
-def _text(name: str) -> str:
-    return (files(__package__ or "gatewise.runs.page") / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """What a content security policy calls a script or a style by."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    """The page's script: the viewer, then the files of the page."""
+    return viewer.script_with(__name__, FILES, START)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewise.cli.wording import marked
 from gatewise.errors import InputError
+from gatewise.typed.wording import marked
 
 MOST_ENTRIES = 10**7
 DEEPEST = 32
@@ -49,6 +49,11 @@ def parse_value(text: str, name: str) -> Any:
     """
     if text.strip().startswith("@"):
         return read_file(Path(text.strip()[1:]).expanduser(), name)
+    return parse_numbers(text, name)
+
+
+def parse_numbers(text: str, name: str) -> Any:
+    """Read a number, or nested lists of numbers; no file is ever opened."""
     return _Numbers(text, name).read()
 
 

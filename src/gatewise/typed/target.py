@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gatewise.cli.arguments import parse_arguments
-from gatewise.cli.expression import Expression
-from gatewise.cli.wording import suggestion
 from gatewise.errors import GatewiseError, InputError
 from gatewise.graph import Tracked
+from gatewise.typed.arguments import parse_arguments
+from gatewise.typed.expression import Expression
+from gatewise.typed.wording import suggestion
 
 FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
@@ -79,17 +79,32 @@ def read_target(command: str, text: str, arguments: Sequence[str]) -> Target:
     if match:
         function = load_function(Path(match["file"]).expanduser(), match["name"])
         values = parse_arguments(arguments)
-        needed, allowed = _parameters(function, text)
+        needed, allowed = parameters_of(function, text)
         _check_names(text, values, needed, allowed, typed, arguments)
-        return Target(_by_name(function, list(values), Path(match["file"])), match["name"], tuple(values.values()))
+        return target_of_function(function, Path(match["file"]), values)
+    expression = read_expression(text)
+    values = parse_arguments(arguments)
+    _check_names("the expression", values, expression.variables, expression.variables, typed, arguments)
+    return target_of_expression(expression, values)
+
+
+def read_expression(text: str) -> Expression:
+    """Read an expression that has something to differentiate."""
     expression = Expression.parse(text)
     if not expression.variables:
         raise InputError(f"{text!r:.80} contains no variable, so there is nothing to differentiate: write x for one")
-    values = parse_arguments(arguments)
-    _check_names("the expression", values, expression.variables, expression.variables, typed, arguments)
-    return Target(
-        _named(expression, expression.variables), expression.name, tuple(map(values.get, expression.variables))
-    )
+    return expression
+
+
+def target_of_expression(expression: Expression, values: Mapping[str, Any]) -> Target:
+    """The expression at a value for each of its variables."""
+    arguments = tuple(map(values.get, expression.variables))
+    return Target(_named(expression, expression.variables), expression.name, arguments)
+
+
+def target_of_function(function: Callable[..., Any], path: Path, values: Mapping[str, Any]) -> Target:
+    """A function out of the file at `path`, called with these arguments by name."""
+    return Target(_by_name(function, list(values), path), function.__name__, tuple(values.values()))
 
 
 def _check_names(
@@ -167,7 +182,7 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _parameters(function: Callable[..., Any], text: str) -> tuple[list[str], list[str] | None]:
+def parameters_of(function: Callable[..., Any], text: str) -> tuple[list[str], list[str] | None]:
     """The names that need a value, and those that may have one; None where any may."""
     try:
         parameters = inspect.signature(function).parameters.values()

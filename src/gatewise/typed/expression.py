@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from gatewise import gates
-from gatewise.cli.vocabulary import CONSTANTS, FUNCTIONS, INSTEAD, OPERATORS, Function
-from gatewise.cli.wording import marked, suggestion
 from gatewise.errors import CodeError, InputError
 from gatewise.graph import Tracked
 from gatewise.source import Where, origin
+from gatewise.typed.vocabulary import CONSTANTS, FUNCTIONS, INSTEAD, OPERATORS, Function
+from gatewise.typed.wording import marked, suggestion
 
 LONGEST = 2000
 DEEPEST = 60

@@ -1,0 +1,1 @@
+"""What somebody typed: expressions, arguments and names of functions, read, checked, and run."""
