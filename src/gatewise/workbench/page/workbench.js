@@ -49,6 +49,7 @@ export const open = (root, { address, mount, language = "en" }) => {
     parts.trouble.textContent = message.type === "error" ? message.message : "";
     if (message.type === "scene") {
       source = { ...pending, values: message.values };
+      pending = source;
       if (shown) shown.show(message.scene); else shown = mount(parts.viewer, message.scene, { language, channel, wholePage: true });
       tellValues(message);
       mark();
@@ -59,7 +60,7 @@ export const open = (root, { address, mount, language = "en" }) => {
   /** A field for each value, and a slider where it is one number. */
   const tellValues = ({ scene, values }) => {
     const inputs = new Map(scene.nodes.filter((node) => node.kind === "input" && typeof node.value === "number").map((node) => [node.name, node]));
-    const held = document.activeElement && parts.values.contains(document.activeElement) ? document.activeElement.name : null;
+    const active = document.activeElement && parts.values.contains(document.activeElement) ? document.activeElement : null;
     parts.values.replaceChildren();
     const names = Object.keys(values ?? {});
     parts.inputs.hidden = !names.length && !inputs.size;
@@ -67,18 +68,20 @@ export const open = (root, { address, mount, language = "en" }) => {
       const node = inputs.get(name);
       const field = Object.assign(make("input", "value"), { name, value: values?.[name] ?? String(node.value), disabled: !names.length });
       field.setAttribute("aria-label", name);
-      field.addEventListener("change", () => request({ ...source, values: { ...source.values, [name]: field.value } }));
+      field.addEventListener("change", () => request({ ...pending, values: { ...pending.values, [name]: field.value } }));
       const row = make("label", "row", "", make("b", "", name), field);
       if (node && Number.isFinite(node.value)) {
         const reach = 3 * Math.max(1, Math.abs(node.value));
         const slider = Object.assign(make("input", "slide"), { type: "range", min: node.value - reach, max: node.value + reach, step: reach / 100, value: node.value });
         slider.setAttribute("aria-label", `${name}, slider`);
         slider.addEventListener("input", () => { field.value = String(+(+slider.value).toPrecision(6)); shown.set(node.identifier, +slider.value); });
-        slider.addEventListener("change", () => { if (names.length) source = { ...source, values: { ...source.values } }; });
         row.append(slider);
       }
       parts.values.append(row);
-      if (name === held) field.focus();
+      if (active && active.name === name) { // what is being typed stays
+        field.value = active.value;
+        field.focus();
+      }
     }
   };
 
@@ -121,7 +124,7 @@ export const open = (root, { address, mount, language = "en" }) => {
     let timer = null;
     entry.addEventListener("input", () => {
       clearTimeout(timer);
-      timer = setTimeout(() => { if (entry.value.trim()) { parts.explanation.textContent = ""; request({ expression: entry.value, values: source?.values ?? {} }); } }, PAUSE);
+      timer = setTimeout(() => { if (entry.value.trim()) { parts.explanation.textContent = ""; request({ expression: entry.value, values: pending?.values ?? {} }); } }, PAUSE);
     });
     const switcher = make("button", "language", words.other);
     switcher.type = "button";
