@@ -17,6 +17,8 @@ from types import CodeType, FrameType
 import numpy as np
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+#: Functions that travel with Gatewise and are shown as a user's own.
+EXAMPLES = os.path.join(PACKAGE, "workbench", "examples.py")
 NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 
 
@@ -28,7 +30,7 @@ class _Internal(dict[str, bool]):
     """Whether a file belongs to Gatewise or NumPy: ``INTERNAL[code.co_filename]``, worked out once per file."""
 
     def __missing__(self, file: str) -> bool:
-        self[file] = internal = file.startswith((PACKAGE, NUMPY))
+        self[file] = internal = file.startswith((PACKAGE, NUMPY)) and not file.startswith(EXAMPLES)
         return internal
 
 
