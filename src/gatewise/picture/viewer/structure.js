@@ -44,14 +44,14 @@ export class Structure {
     const kept = new Uint8Array(groups.length);
     kept[0] = 1;
     const held = new Int32Array(groups.length); // gates and kept groups directly inside
-    const weight = new Int32Array(groups.length); // a group weighs as much as two gates
+    const weight = new Int32Array(groups.length); // a group weighs as much as three gates
     nodes.forEach((node, place) => { if (node.kind === "gate") { held[home[place].number] += 1; weight[home[place].number] += 1; } });
     for (let number = groups.length - 1; number > 0; number -= 1) { // of three gates or fewer, or of one group alone: no group
       const { parent } = groups[number];
       kept[number] = weight[number] > 3 || bundled.has(groups[number]) ? 1 : 0;
       if (bundled.has(groups[number])) continue;
       held[parent.number] += kept[number] ? 1 : held[number];
-      weight[parent.number] += kept[number] ? 2 : weight[number];
+      weight[parent.number] += kept[number] ? 3 : weight[number];
     }
     for (const group of groups) { // all that its surroundings hold: no group
       if (kept[group.number] && group.parent && !bundled.has(group) && held[keptAround(group, kept).number] === 1) {
@@ -273,17 +273,13 @@ export class Structure {
     const label = new Float64Array(columns);
     const boxed = new Float64Array(columns);
     const parts = new Float64Array(columns);
-    const curve = new Float64Array(columns).fill(24);
     rooms.forEach((room, thing) => {
       const rank = layers.ranks[thing];
       if (room.box) { boxed[rank] = Math.max(boxed[rank], room.width); shape[rank] = Math.max(shape[rank], room.folded); } else { shape[rank] = Math.max(shape[rank], room.width); label[rank] = Math.max(label[rank], room.label); }
     });
     const said = layers.wires.map((wire) => (wire.node ? partText(wire.edge) : ""));
     said.forEach((text, wire) => { const rank = layers.ranks[layers.wires[wire].target]; if (text) parts[rank] = Math.max(parts[rank], text.length * 6.6 + 8); });
-    for (let segment = 0; segment < layers.from.length; segment += 1) {
-      const rank = layers.ranks[layers.from[segment]];
-      curve[rank] = Math.max(curve[rank], Math.min(90, 24 + 0.22 * Math.abs(y[layers.from[segment]] - y[layers.to[segment]])));
-    }
+    const curve = this.curvesOf(group.level, y);
     const left = new Float64Array(columns); // where wires arrive
     const right = new Float64Array(columns); // and from where they leave
     let x = group.parent ? BOX.left - 22 : MARGIN;
@@ -302,6 +298,18 @@ export class Structure {
       leaves: new Map(leaving.map((source, place) => [source, y[before + items.length + place] + top])),
     };
     return group.placed;
+  }
+
+  /** The room for curves after each column, from the heights that things have at first: it does not change afterwards. */
+  curvesOf(level, y) {
+    const { layers } = level;
+    if (level.curves) return level.curves;
+    level.curves = new Float64Array(layers.columns.length).fill(24);
+    for (let segment = 0; segment < layers.from.length; segment += 1) {
+      const rank = layers.ranks[layers.from[segment]];
+      level.curves[rank] = Math.max(level.curves[rank], Math.min(90, 24 + 0.22 * Math.abs(y[layers.from[segment]] - y[layers.to[segment]])));
+    }
+    return level.curves;
   }
 
   /** The one node whose value leaves a group; null where it is none, or several. */
