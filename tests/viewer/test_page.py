@@ -283,6 +283,8 @@ def test_chinese(open_page):
     assert reason(page) == "前向传播之前：还没有值。"
     with pytest.raises(gw.InputError, match="the page speaks en and zh"):
         gw.trace(notes, -2.0, 5.0, -4.0).html(language="fr")
+    page.locator("[data-node='4']").click()
+    assert "交换：每个输入得到上游梯度乘以另一个输入" in page.locator("aside").inner_text()
 
 
 def test_a_circuit_without_gradients_and_one_of_nan(open_page):

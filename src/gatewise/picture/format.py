@@ -10,6 +10,7 @@ from typing import Any
 
 from gatewise.picture.quantity import Quantity, Statistics
 from gatewise.picture.scene import Scene, SceneEdge, SceneGate, SceneGroup, SceneNode, Source
+from gatewise.picture.stories import in_languages
 from gatewise.picture.words import number_text, shape_text
 
 FORMAT = "gatewise-scene"
@@ -117,7 +118,7 @@ def _gate(key: str, gate: SceneGate) -> dict[str, Any]:
         {
             "name": None if gate.name == key else gate.name,
             "symbol": gate.symbol,
-            "story": gate.story,
+            "story": in_languages(gate.story),
             "formula": gate.formula,
             "wires": list(gate.wires),
             "value": _expression(gate.value),
