@@ -38,7 +38,7 @@ def test_help_names_the_commands(gatewise):
 
 
 def test_memory_that_runs_out_is_told(gatewise, monkeypatch):
-    monkeypatch.setattr("gatewise.circuit.trace", lambda *args, **kwargs: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr("gatewise.typed.running.trace", lambda *args, **kwargs: (_ for _ in ()).throw(MemoryError))
     status, _, err = gatewise(*FIRST)
     assert status == 2
     assert "not enough memory" in err
