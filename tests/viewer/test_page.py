@@ -287,6 +287,29 @@ def test_chinese(open_page):
     assert "交换：每个输入得到上游梯度乘以另一个输入" in page.locator("aside").inner_text()
 
 
+COLOUR = "getComputedStyle(document.querySelector('%s')).%s"
+
+
+def test_the_colour_blind_palette_is_blue_and_orange(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html(palette="colour-blind"))
+    assert page.evaluate(COLOUR % ("svg text.value", "fill")) == "rgb(10, 122, 194)"
+    assert page.evaluate(COLOUR % ("svg text.gradient", "fill")) == "rgb(213, 94, 0)"
+    with pytest.raises(gw.InputError, match="no palette 'plaid'"):
+        gw.trace(notes, -2.0, 5.0, -4.0).html(palette="plaid")
+
+
+def test_a_dark_desktop_gets_a_dark_page(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    light = page.evaluate(COLOUR % ("main", "backgroundColor"))
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(COLOUR % ("main", "backgroundColor"))
+    shade = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (light, dark)]
+    assert shade[0] > 700
+    assert shade[1] < 150
+    ink = sum(map(int, re.findall(r"\d+", page.evaluate(COLOUR % ("svg .symbol", "fill")))[:3]))
+    assert ink > 600
+
+
 def test_a_circuit_without_gradients_and_one_of_nan(open_page):
     page = open_page(gw.trace(lambda x: x > 1.0, 3.0).html())
     assert state(page)["length"] == 2

@@ -43,7 +43,7 @@ def serving(make_routes: Callable[[], Sequence[BaseRoute]], port: int = 0) -> It
         UnsupportedError: Starlette or uvicorn is missing.
     """
     try:
-        import starlette  # noqa: F401
+        import starlette  # noqa: F401  (so that its absence is told here)
         import uvicorn
     except ImportError:
         raise UnsupportedError("pages that follow a program need more: pip install 'gatewise[serve]'") from None
