@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.resources import files
+from pkgutil import walk_packages
 
 import gatewise as gw
-from gatewise import gates, implicit, loops, records, whole  # noqa: F401  (their gates are told of, too)
 from gatewise.gate import Gate
 from gatewise.picture.scene import scene_of
 from gatewise.picture.stories import in_languages
@@ -18,6 +19,9 @@ def kinds(base: type) -> Iterator[type]:
 
 
 def stories() -> set[str]:
+    for module in walk_packages(gw.__path__, "gatewise."):
+        if module.name != "gatewise.__main__":
+            import_module(module.name)  # some families are loaded when they are wanted
     ours = (kind for kind in kinds(Gate) if kind.__module__.startswith("gatewise."))
     return {story for kind in ours if isinstance(story := getattr(kind, "story", ""), str) and story}
 
