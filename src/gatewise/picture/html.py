@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from html import escape
 
 from gatewise.picture import svg, viewer
@@ -16,22 +17,25 @@ from gatewise.picture.scene import SHOWN_AT_MOST, Scene
 
 LANGUAGES = ("en", "zh")
 
-PAGE = """<!DOCTYPE html>
+DOCUMENT = """<!DOCTYPE html>
 <html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>{style}</style>
+<link rel="icon" href="data:,">
+{styles}
 </head>
 <body>
-<div id="gatewise"></div>
-<script type="application/json" id="gatewise-scene">{data}</script>
+{body}
 <script type="module">{script}</script>
 </body>
 </html>
 """
+
+BODY = """<div id="gatewise"></div>
+<script type="application/json" id="gatewise-scene">{data}</script>"""
 
 START = """
 const data = JSON.parse(document.getElementById("gatewise-scene").textContent);
@@ -48,21 +52,31 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
     svg.check_palette(palette)
     scene = scene.last(SHOWN_AT_MOST)
     script = viewer.module() + START.format(language=json.dumps(language), palette=json.dumps(palette))
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {digest(script)}",
-            f"style-src {digest(viewer.style())}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-    return PAGE.format(
+    return document(title, language, BODY.format(data=embeddable(scene.to_json())), [viewer.style()], script)
+
+
+def document(
+    title: str, language: str, body: str, styles: Sequence[str], script: str, allowed: Sequence[str] = ()
+) -> str:
+    """A page whose content security policy lets nothing in but this script and these styles.
+
+    `body` is markup; `allowed` are further lines of the policy.
+    """
+    policy = [
+        "default-src 'none'",
+        f"script-src {_digest(script)}",
+        f"style-src {' '.join(map(_digest, styles))}",
+        "img-src data:",
+        *allowed,
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return DOCUMENT.format(
         title=svg.safe(title),
         language=language,
-        policy=policy,
-        style=viewer.style(),
-        data=embeddable(scene.to_json()),
+        policy="; ".join(policy),
+        styles="\n".join(f"<style>{style}</style>" for style in styles),
+        body=body,
         script=script,
     )
 
@@ -74,7 +88,7 @@ def frame(page: str) -> str:
     return f'<iframe srcdoc="{inside}" style="{style}" title="circuit" sandbox="allow-scripts"></iframe>'
 
 
-def digest(text: str) -> str:
+def _digest(text: str) -> str:
     """What a content security policy calls a script or a style by."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

@@ -9,30 +9,14 @@ import json
 from functools import cache
 from typing import Any
 
-from gatewise.picture import svg, viewer
-from gatewise.picture.html import digest, embeddable
+from gatewise.picture import viewer
+from gatewise.picture.html import document, embeddable
 
 #: Each file after those it imports from.
 FILES = ("words", "store", "chart", "live")
 
-PAGE = """<!DOCTYPE html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-<style>{viewer_style}</style>
-</head>
-<body>
-<div id="gatewise-runs" class="gatewise-runs"></div>
-<script type="application/json" id="gatewise-data">{data}</script>
-<script type="module">{script}</script>
-</body>
-</html>
-"""
+BODY = """<div id="gatewise-runs" class="gatewise-runs"></div>
+<script type="application/json" id="gatewise-data">{data}</script>"""
 
 START = """
 const ask = async (path) => {
@@ -49,27 +33,9 @@ globalThis.gatewiseRuns = open(document.getElementById("gatewise-runs"), { data,
 
 def page(runs: dict[str, Any] | None = None, title: str = "Training", language: str = "en") -> str:
     """The page: with runs, one that needs no network; without, one that asks the program that serves it."""
-    style, viewer_style = viewer.text_of(__name__, "live.css"), viewer.style()
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {digest(script())}",
-            f"style-src {' '.join(map(digest, (style, viewer_style)))}",
-            "img-src data:",
-            *(["connect-src 'self'"] if runs is None else []),
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-    return PAGE.format(
-        language=language,
-        title=svg.safe(title),
-        policy=policy,
-        style=style,
-        viewer_style=viewer_style,
-        data=embeddable(json.dumps(runs)),
-        script=script(),
-    )
+    body = BODY.format(data=embeddable(json.dumps(runs)))
+    styles = [viewer.text_of(__name__, "live.css"), viewer.style()]
+    return document(title, language, body, styles, script(), ["connect-src 'self'"] if runs is None else [])
 
 
 @cache
