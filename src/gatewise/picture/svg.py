@@ -245,7 +245,7 @@ def _wire(grid: _Grid, number: int, edge: SceneEdge) -> Iterator[str]:
             path.append(f"C{from_x + bend:.1f} {y:.1f} {to_x - bend:.1f} {next_y:.1f} {to_x:.1f} {next_y:.1f}")
         y = next_y
     path.append(f"H{end_x:.1f}")
-    yield f'<g class="wire" data-wire="{number}"><path d="{"".join(path)}"/>'
+    yield f'<g class="wire"><path d="{"".join(path)}"/>'
     if target.kind == "output":
         yield f'<path class="head" d="M{end_x:.1f} {end_y:.1f}l-9 -4.5v9z"/>'
     if part := _part_text(scene, edge):
@@ -295,18 +295,12 @@ def _labels(grid: _Grid, node: SceneNode) -> Iterator[str]:
     rank = grid.layout.ranks[node.identifier]
     x = (grid.right[rank] + grid.labelled[rank]) / 2
     y = grid.y(grid.layout.rows[node.identifier])
-    yield f'<g data-label="{node.identifier}">'
     if node.value is not None:
-        yield '<g data-kind="value">'
         yield from _label("value", node.value, _text_of(node.value, below=False), x, y - 6)
         yield from _thumbnail("value", node.value, x, y - 20 - _thumbnail_size(node.value)[1])
-        yield "</g>"
     if node.gradient is not None:
-        yield '<g data-kind="gradient">'
         yield from _label("gradient", node.gradient, _gradient_text(grid.scene, node), x, y + 16)
         yield from _thumbnail("gradient", node.gradient, x, y + 22)
-        yield "</g>"
-    yield "</g>"
 
 
 def _label(kind: str, quantity: Quantity, text: str, x: float, y: float) -> Iterator[str]:

@@ -13,7 +13,7 @@ const REST = 250; // and after which it counts as resting
 
 // Positions tell the state: a wire is faint until its value is there, and has the colour of gradients once one came back.
 const VERTEX = `
-attribute vec2 at; attribute vec3 known; uniform vec4 view; uniform float position, size, ratio, large; uniform vec3 wire, gradient, alarm, value; uniform float isWire;
+attribute vec2 at; attribute vec3 known; uniform vec4 view; uniform float position, size, ratio; uniform vec3 wire, gradient, alarm, value; uniform float isWire;
 varying vec4 colour;
 void main() {
   gl_Position = vec4((at - view.xy) / view.zw * 2.0 - 1.0, 0.0, 1.0) * vec4(1.0, -1.0, 1.0, 1.0);
@@ -260,7 +260,6 @@ export class PaintedCircuit {
   paintWires(left, top, right, bottom, isNear) {
     const { pen, picture, extents, colours, stepper } = this;
     const ways = { faint: new Path2D(), plain: new Path2D(), returned: new Path2D(), chosen: new Path2D() };
-    let drawn = 0;
     const seen = [];
     for (let place = 0; place < picture.wires.length; place += 1) {
       const at = place * 4;
@@ -279,7 +278,6 @@ export class PaintedCircuit {
         if (!isNear || at % 4 === 2 || points[at + 1] === points[at - 1]) way.lineTo(points[at], points[at + 1]);
         else way.bezierCurveTo(points[at - 2] + bend, points[at - 1], points[at] - bend, points[at + 1], points[at], points[at + 1]);
       }
-      drawn += 1;
       if (!isNear || !wire.text || !back && stepper.position < stepper.length) continue;
       pen.fillStyle = colours.gradient;
       pen.font = '11px "DejaVu Sans Mono", Menlo, Consolas, monospace';
@@ -294,7 +292,6 @@ export class PaintedCircuit {
       pen.stroke(ways[kind]);
     }
     pen.globalAlpha = 1;
-    this.wiresDrawn = drawn;
   }
 
   paintDots(left, top, right, bottom, scale) {

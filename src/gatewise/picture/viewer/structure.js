@@ -236,7 +236,6 @@ export class Structure {
     const total = layers.count;
     const rooms = new Array(total);
     const heights = new Float64Array(total).fill(PORT);
-    let usual = ROW;
     items.forEach((item, order) => {
       const thing = before + order;
       const folded = item.group ? Math.max(textWidth(item.group.label), textWidth(`${this.gatesIn(item.group)} gates +`)) + 28 : 0;
@@ -253,7 +252,6 @@ export class Structure {
         rooms[thing] = roomOf(item.node);
         const { above, below } = rooms[thing];
         heights[thing] = above + below ? Math.max(ROW, 2 * Math.max(above, below) + 56) : ROW;
-        usual = Math.max(usual, heights[thing]);
       }
     });
     const outletAt = new Float64Array(layers.owner.length);
