@@ -18,7 +18,7 @@ X, W = np.array([0.5, -1.0, 2.0]), np.array([[1.0, 2.0], [0.5, -1.0], [0.25, 3.0
 def notes(x, y, z):
     q = x + y
     f = q * z
-    return f  # noqa: RET504
+    return f  # noqa: RET504  (the name is shown)
 
 
 def layer(x, w):

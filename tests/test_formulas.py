@@ -86,6 +86,6 @@ def test_a_gate_of_ones_own_that_cannot_be_written_down_has_no_formulas():
             return xp.exp(x)
 
         def local_x(self, g, x):
-            return g * nowhere  # noqa: F821
+            return g * nowhere  # noqa: F821  (a gate that fails)
 
     assert formulas_of(Peeking(), 1) is None

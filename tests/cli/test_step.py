@@ -19,7 +19,7 @@ from gatewise.terminal.stepping import Stepping
 def notes(x, y, z):
     q = x + y
     f = q * z
-    return f  # noqa: RET504
+    return f  # noqa: RET504  (the name is shown)
 
 
 def driven(circuit, *keys):

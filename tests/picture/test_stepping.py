@@ -79,7 +79,7 @@ def test_the_notes():
     def notes(x, y, z):
         q = x + y
         f = q * z
-        return f  # noqa: RET504
+        return f  # noqa: RET504  (the name is shown)
 
     stepper = Stepper(scene_of(gw.trace(notes, -2.0, 5.0, -4.0)))
     told = [(stepper.go(position), stepper.reason())[1] for position in range(len(stepper) + 1)]
@@ -103,7 +103,7 @@ def test_breakpoints(text, position):
     def notes(x, y, z):
         q = x + y
         f = q * z
-        return f  # noqa: RET504
+        return f  # noqa: RET504  (the name is shown)
 
     stepper = Stepper(scene_of(gw.trace(notes, -2.0, 5.0, -4.0)))
     stepper.go(0)

@@ -19,7 +19,7 @@ from gatewise.picture.scene import Scene, scene_of
 def notes(x, y, z):
     q = x + y
     f = q * z
-    return f  # noqa: RET504
+    return f  # noqa: RET504  (the name is shown)
 
 
 def neuron(w0, x0, w1, x1, w2):

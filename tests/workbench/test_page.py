@@ -7,8 +7,6 @@ import time
 
 import pytest
 
-pytest.importorskip("uvicorn")
-
 from gatewise.errors import InputError
 from gatewise.serving.server import serving
 from gatewise.workbench.application import functions_of, routes

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
+from starlette import testclient
+from starlette.websockets import WebSocketDisconnect
 
-testclient = pytest.importorskip("starlette.testclient")
-
-from starlette.websockets import WebSocketDisconnect  # noqa: E402
-
-from gatewise.errors import InputError  # noqa: E402
-from gatewise.serving.server import application  # noqa: E402
-from gatewise.workbench.application import LARGEST, functions_of, routes  # noqa: E402
-from gatewise.workbench.worker import Worker  # noqa: E402
+from gatewise.errors import InputError
+from gatewise.serving.server import application
+from gatewise.workbench.application import LARGEST, functions_of, routes
+from gatewise.workbench.worker import Worker
 
 PORT = 4321
 HOME = f"http://127.0.0.1:{PORT}"
@@ -184,11 +181,9 @@ def test_only_functions_that_were_named_are_known():
     [("endless", "4 seconds"), ("dying", "crashed"), ("greedy", "memory"), ("raising", "of its own")],
 )
 def test_a_heavy_or_broken_function_leaves_the_page_alive(worker, name, message):
-    started = time.monotonic()
     answer = ask(worker, function=f"own.py:{name}")
     assert answer["type"] == "error"
     assert message in answer["message"].lower()
-    assert time.monotonic() - started < 60  # it ends at all
     alive = ask(worker, function="own.py:loss", values={"w": "0.5"})
     assert alive["type"] == "scene"
 
