@@ -64,8 +64,9 @@ def made(
     kinds = [entry.argument(argument) for argument in arguments]
     if program is None:
         program = copying([int(np.prod(r.shape)) * r.dtype.itemsize for r in results], max(len(arguments), 1))
-    text = program + entry.written("entry", kinds, results, nesting, arena, unlocked, rebuild) + entry.DECLARATIONS
-    return entry.function("called", Library(text, entry.symbols() | dict(symbols)), "entry", slow)
+    text, objects = entry.written("entry", kinds, results, nesting, arena, unlocked, rebuild)
+    library = Library(program + text + entry.DECLARATIONS, entry.symbols() | objects | dict(symbols))
+    return entry.function("called", library, "entry", slow)
 
 
 def array_like(array):
@@ -212,9 +213,9 @@ def test_containers_are_looked_into():
         array_like(np.float64(0)),
         array_like(np.float32(0)),
     ]
-    program = copying([8, 24, 8, 4], 4)
-    text = program + entry.written("entry", kinds, results, pair(0, 1, 2, 3), 0, True, None) + entry.DECLARATIONS
-    function = entry.function("called", Library(text, entry.symbols()), "entry", slowly)
+    text, objects = entry.written("entry", kinds, results, pair(0, 1, 2, 3), 0, True, None)
+    library = Library(copying([8, 24, 8, 4], 4) + text + entry.DECLARATIONS, entry.symbols() | objects)
+    function = entry.function("called", library, "entry", slowly)
     b, w, one, three = function(*given)
     assert (b, w.tolist(), one, three) == (2.0, [0.0, 1.0, 2.0], 1.0, 3.0)
     w, b = given[0]["w"], given[0]["b"]

@@ -21,7 +21,7 @@ from gatewise.native import entry, pool
 from gatewise.native.build import Built, build
 from gatewise.native.looping import looped
 from gatewise.native.lower import lowered
-from gatewise.native.machine import Library, function_at
+from gatewise.native.machine import Library, function_at, machine_code
 from gatewise.native.report import Report, report_of
 from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
@@ -261,15 +261,21 @@ class Executable:
             long = self.built.shared or sum(value.size for value in self.built.schedule.stored) > LONG
             rebuild = self.rebuild_results if nesting is None else None
             flat = [entry.argument(leaf) for leaf in given]
+            entries = {"of_arrays": flat}
             nested = None if args is None else [entry.argument(argument) for argument in args]
             if nested is not None and None not in nested:
                 self._entry = nested, args  # the objects that entries compare with must stay
                 if nested != flat:
-                    text += entry.written("entry", nested, results, nesting, self.built.arena_bytes, long, rebuild)
-            text += entry.written("of_arrays", flat, results, nesting, self.built.arena_bytes, long, rebuild)
+                    entries["entry"] = nested
+            for name, arguments in entries.items():
+                more, objects = entry.written(
+                    name, arguments, results, nesting, self.built.arena_bytes, long, rebuild
+                )
+                text += more
+                symbols |= objects
             text += entry.DECLARATIONS
             symbols |= entry.symbols()
-        self.library = Library(text, symbols)
+        self.library = Library(machine_code(text, pool.threads()), symbols)
         self._run = function_at(self.library.address("program"), ctypes.c_int64, ctypes.c_void_p)
         self._call: Callable[..., Any] = self._through_ctypes
         if entry.usable():

@@ -188,8 +188,11 @@ def written(
     arena_bytes: int,
     unlocked: bool,
     rebuild: Callable[[list[Any]], Any] | None,
-) -> str:
+) -> tuple[str, dict[str, int]]:
     """An entry in LLVM's language, to be put behind a module that defines ``i64 @program(ptr)``, with `DECLARATIONS`.
+
+    The text holds no addresses, so that it is the same in every process. The objects that it compares with or hands
+    out are symbols of it, which are given here with their addresses.
 
     Args:
         name: What the function is called.
@@ -200,7 +203,8 @@ def written(
         unlocked: Whether other Python threads may run meanwhile; it costs a little.
         rebuild: A function of the list of results that returns the value, in place of `nesting`; must be kept alive.
     """
-    return _Entry(name, arguments, results, nesting, arena_bytes, unlocked, rebuild).text()
+    entry = _Entry(name, arguments, results, nesting, arena_bytes, unlocked, rebuild)
+    return entry.text(), entry.objects
 
 
 def function(title: str, library: Library, name: str, slow: Callable[..., Any]) -> Callable[..., Any]:
@@ -243,7 +247,19 @@ class _Entry:
         self.undoing: dict[tuple[str, ...], str] = {}
         self.lines: list[str] = []
         self.globals: list[str] = []
+        self.objects: dict[str, int] = {}
         self.count = 0
+
+    def object(self, thing: Any) -> str:
+        """The symbol of an object, which somebody else keeps alive."""
+        place = id(thing)
+        for symbol, known in self.objects.items():
+            if known == place:
+                return f"@{symbol}"
+        symbol = f"{self.title}_object{len(self.objects)}"
+        self.objects[symbol] = place
+        self.globals.append(f"@{symbol} = external global i8")
+        return f"@{symbol}"
 
     def name(self) -> str:
         """A fresh register."""
@@ -366,7 +382,7 @@ class _Entry:
     def _check(self, thing: str, argument: Any, inside: bool) -> None:
         """Go on if an argument is what it should be; its data's address goes into the table."""
         if isinstance(argument, Same):
-            self.unless("eq", thing, f"inttoptr (i64 {id(argument.thing)} to ptr)", "ptr", "slow")
+            self.unless("eq", thing, self.object(argument.thing), "ptr", "slow")
             return
         if isinstance(argument, Container):
             self._check_container(thing, argument)
@@ -375,16 +391,16 @@ class _Entry:
             self.held.append(thing)
         number = self.filled
         self.filled += 1
-        kind = self.field(thing, _TYPE, "i64")
+        kind = self.field(thing, _TYPE, "ptr")
         if argument.number or argument.scalar:
-            wanted = id(float) if argument.number else id(argument.dtype.type)
-            self.unless("eq", kind, str(wanted), "i64", "slow")
+            wanted = float if argument.number else argument.dtype.type
+            self.unless("eq", kind, self.object(wanted), "ptr", "slow")
             data = self.name()
             self.say(f"{data} = getelementptr i8, ptr {thing}, i64 {_NUMBER}")
             self._slot(number, data)
             return
-        self.unless("eq", kind, str(id(np.ndarray)), "i64", "slow")
-        self.unless("eq", self.field(thing, _DTYPE, "i64"), str(id(argument.dtype)), "i64", "slow")
+        self.unless("eq", kind, self.object(np.ndarray), "ptr", "slow")
+        self.unless("eq", self.field(thing, _DTYPE, "ptr"), self.object(argument.dtype), "ptr", "slow")
         self.unless("eq", self.field(thing, _RANK, "i32"), str(len(argument.shape)), "i32", "slow")
         flags, kept = self.field(thing, _FLAGS, "i32"), self.name()
         self.say(f"{kept} = and i32 {flags}, {CONTIGUOUS | ALIGNED}")
@@ -396,13 +412,12 @@ class _Entry:
         self._slot(number, self.field(thing, _DATA, "ptr"))
 
     def _check_container(self, thing: str, container: Container) -> None:
-        self.unless("eq", self.field(thing, _TYPE, "i64"), str(id(container.kind)), "i64", "slow")
+        self.unless("eq", self.field(thing, _TYPE, "ptr"), self.object(container.kind), "ptr", "slow")
         self.unless("eq", self.field(thing, _SIZE, "i64"), str(len(container.items)), "i64", "slow")
         if container.kind is dict:
             for key, item in zip(container.keys, container.items, strict=True):
                 found = self.name()
-                pinned = f"ptr inttoptr (i64 {id(key)} to ptr)"
-                self.say(f"{found} = call ptr @PyDict_GetItemWithError(ptr {thing}, {pinned})")
+                self.say(f"{found} = call ptr @PyDict_GetItemWithError(ptr {thing}, ptr {self.object(key)})")
                 self.unless("ne", found, "null", "ptr", "slow")
                 self._check(found, item, inside=True)
             return
@@ -426,9 +441,8 @@ class _Entry:
             self.globals.append(
                 f"@{self.title}_lengths{number} = internal constant [{len(result.shape)} x i64] [{lengths}]"
             )
-            kind = f"ptr inttoptr (i64 {id(np.ndarray)} to ptr)"
             array = self._new(
-                f"@gatewise_new({kind}, i32 {len(result.shape)}, ptr @{self.title}_lengths{number}, "
+                f"@gatewise_new(ptr {self.object(np.ndarray)}, i32 {len(result.shape)}, ptr @{self.title}_lengths{number}, "
                 f"i32 {result.dtype.num}, ptr null, ptr null, i32 0, i32 0, ptr null)",
                 f"%array{number}",
             )
@@ -492,8 +506,7 @@ class _Entry:
         for number, value in values.items():
             self._put("PyList_SetItem", items, number, value)
         answer = self.name()
-        callee = f"ptr inttoptr (i64 {id(self.rebuild)} to ptr)"
-        self.say(f"{answer} = call ptr @PyObject_CallOneArg({callee}, ptr {items})")
+        self.say(f"{answer} = call ptr @PyObject_CallOneArg(ptr {self.object(self.rebuild)}, ptr {items})")
         self.say(f"call void @Py_DecRef(ptr {items})")
         self.say(f"ret ptr {answer}")
 
@@ -503,8 +516,7 @@ class _Entry:
 
     def _number(self, number: int, result: Result) -> str:
         """A NumPy scalar."""
-        dtype = f"ptr inttoptr (i64 {id(result.dtype)} to ptr)"
-        return self._new(f"@gatewise_scalar(ptr %number{number}, {dtype}, ptr null)")
+        return self._new(f"@gatewise_scalar(ptr %number{number}, ptr {self.object(result.dtype)}, ptr null)")
 
     def _nested(self, nesting: Nesting, values: dict[int, str]) -> str:
         if isinstance(nesting, int):
@@ -513,8 +525,8 @@ class _Entry:
         if nesting.kind is dict:
             whole = self._new("@PyDict_New()")
             for key, item in zip(nesting.keys, items, strict=True):
-                pinned, status = f"ptr inttoptr (i64 {id(key)} to ptr)", self.name()
-                self.say(f"{status} = call i32 @PyDict_SetItem(ptr {whole}, {pinned}, ptr {item})")
+                status = self.name()
+                self.say(f"{status} = call i32 @PyDict_SetItem(ptr {whole}, ptr {self.object(key)}, ptr {item})")
                 self._fails_if("slt", "i32", status, "0")
                 self._drop([item])
                 self.owned.remove(item)

@@ -1,7 +1,7 @@
 """LLVM: from a module's text to machine code in memory, for the processor at hand.
 
-Two steps, so that code can be kept: `machine_code` makes an object file, which holds no addresses from outside its
-text; `Library` puts it into memory and connects it to what it calls. Every module is verified before anything is made
+Two steps, so that code can be kept: `machine_code` makes object files, which hold no addresses from outside their
+text; `Library` puts them into memory and connects them to what they call. Every module is verified before anything is made
 of it, and every name is looked up before it is loaded, so that a mistake of ours is an exception and never a crash.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import llvmlite.binding as llvm
+
+from gatewise.native.dividing import divided
 
 #: Libraries whose code must stay: their engines are never disposed of.
 _LASTING: list[Any] = []
@@ -47,21 +50,26 @@ def processor() -> str:
     return " ".join([f"LLVM {version}", llvm.get_default_triple(), *_host()])
 
 
+#: A part of a module that LLVM works on by itself is at least so long, in characters: each costs a start of its own.
+WORTH_A_THREAD = 30_000
+
+
 @dataclass(frozen=True)
 class Code:
     """A module as machine code: plain data, which can be kept for another process on a like processor."""
 
     text: str
-    data: bytes  # an object file
-    external: tuple[str, ...]  # names that it uses and does not define
+    data: tuple[bytes, ...]  # object files
+    external: tuple[str, ...]  # names that they use and do not define
     defined: tuple[str, ...]  # functions that can be called from outside
 
 
-def machine_code(text: str) -> Code:
+def machine_code(text: str, threads: int = 1) -> Code:
     """Machine code for a module.
 
     Args:
         text: The module in LLVM's language.
+        threads: How many threads may work on it; a long module is divided among them. The code is the same.
 
     Raises:
         RuntimeError: It is not well formed.
@@ -70,14 +78,52 @@ def machine_code(text: str) -> Code:
         >>> machine_code("define i64 @twice(i64 %x) { %y = add i64 %x, %x ret i64 %y }").defined
         ('twice',)
     """
-    machine = target_machine()
-    module = _parsed(text)
-    functions, values = list(module.functions), list(module.global_variables)
-    external = [item.name for item in functions + values if item.is_declaration and not item.name.startswith("llvm.")]
-    hidden = (llvm.Linkage.internal, llvm.Linkage.private)
-    defined = [item.name for item in functions if not item.is_declaration and item.linkage not in hidden]
+    parts = divided(text, min(threads, len(text) // WORTH_A_THREAD))
+    if len(parts) == 1:
+        made = [_compiled(parts[0])]
+    else:
+        with ThreadPoolExecutor(len(parts) - 1) as others:
+            started = [others.submit(_compiled, part) for part in parts[1:]]
+            made = [_compiled(parts[0]), *[part.result() for part in started]]
+    known = {name for _, _, inside in made for name in inside}
+    external = dict.fromkeys(name for _, used, _ in made for name in used if name not in known)
+    defined = [name for _, _, inside in made for name, hidden in inside.items() if not hidden]
+    return Code(text, tuple(data for data, _, _ in made), tuple(external), tuple(defined))
+
+
+def _compiled(text: str) -> tuple[bytes, list[str], dict[str, bool]]:
+    """An object file of a module, the names that it uses from outside, and those it defines: whether each is hidden."""
+    machine, module = target_machine(), _parsed(text, llvm.create_context())
+    functions = list(module.functions)
+    items = functions + list(module.global_variables)
+    used = [item.name for item in items if item.is_declaration and not item.name.startswith("llvm.")]
+    own = (llvm.Linkage.internal, llvm.Linkage.private)
+    inside = {
+        item.name: item.visibility is llvm.Visibility.hidden or item not in functions
+        for item in items
+        if not item.is_declaration and item.linkage not in own
+    }
     _optimise(module, machine)
-    return Code(text, bytes(machine.emit_object(module)), tuple(external), tuple(defined))
+    return _emitted(machine, module), used, inside
+
+
+def _emitted(machine: Any, module: Any) -> bytes:
+    """The object file of a module, while other threads make theirs.
+
+    llvmlite lets one thread into LLVM at a time. LLVM itself asks for no more than that each thread has a context and
+    a machine of its own, which they have here, so its function is called without that lock.
+    """
+    unlocked = getattr(llvm.ffi.lib, "_lib_handle", None)
+    if unlocked is None:  # another version of llvmlite
+        return bytes(machine.emit_object(module))
+    with llvm.ffi.OutputString() as error:
+        memory = unlocked.LLVMPY_TargetMachineEmitToMemory(machine, module, 1, error)
+        if not memory:
+            raise RuntimeError(str(error))
+    try:
+        return ctypes.string_at(unlocked.LLVMPY_GetBufferStart(memory), unlocked.LLVMPY_GetBufferSize(memory))
+    finally:
+        unlocked.LLVMPY_DisposeMemoryBuffer(memory)
 
 
 class Library:
@@ -108,7 +154,8 @@ class Library:
         unknown = [name for name in self.code.external if name not in symbols and not llvm.address_of_symbol(name)]
         if unknown:
             raise RuntimeError(f"a module uses {', '.join(unknown)}, for which there is no address")
-        self.engine.add_object_file(llvm.ObjectFileRef.from_data(self.code.data))
+        for data in self.code.data:
+            self.engine.add_object_file(llvm.ObjectFileRef.from_data(data))
         self.engine.finalize_object()
         if lasting:
             _LASTING.append(self)
@@ -135,8 +182,8 @@ class Library:
         return str(machine.emit_assembly(module))
 
 
-def _parsed(text: str) -> Any:
-    module = llvm.parse_assembly(text)
+def _parsed(text: str, context: Any = None) -> Any:
+    module = llvm.parse_assembly(text, context)
     module.verify()
     return module
 
