@@ -11,6 +11,7 @@ Source: https://data-apis.org/array-api/2025.12.
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ __all__ = [
     "zeros_like",
 ]
 
-e, inf, nan, pi, newaxis = np.e, np.inf, np.nan, np.pi, None
+e, inf, nan, pi, newaxis = math.e, np.inf, np.nan, np.pi, None
 
 bool = np.bool_
 int8, int16, int32, int64 = np.int8, np.int16, np.int32, np.int64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -135,3 +136,132 @@ def test_an_entry_of_what_is_computed_from_something_stored_waits_for_it():
     both = gw.value_and_grad(f)
     found, expected = gw.compile(both)(np.float64(0.3)), both(np.float64(0.3))
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+# ----------------------------------------------------------------------------------------------------------------- NaN
+
+
+def masked(x, w):
+    """A loss whose branch that is not taken has an infinite slope at 0."""
+    return np.sum(np.where(x > 0, np.log(x), w * x) ** 2)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_where_a_nan_arrives_a_careful_program_answers(monkeypatch):
+    both = gw.value_and_grad(masked, argnums=(0, 1))
+    compiled = gw.compile(both)
+    points = [np.array(x) for x in ([1.0, 2.0, 3.0], [0.0, 2.0, 0.0], [-1.0, 0.0, 5.0])]
+    expected = [both(x, 2.0) for x in points]
+    compiled(points[0], 2.0)
+    compiled(points[1], 2.0)
+    monkeypatch.setattr(type(compiled._program((), {})), "_eagerly", None)  # Python computes nothing any more
+    for x, (value, gradients) in zip(points, expected, strict=True):
+        found, slopes = compiled(x, 2.0)
+        np.testing.assert_allclose(found, value, rtol=1e-14)
+        for slope, gradient in zip(slopes, gradients, strict=True):
+            np.testing.assert_allclose(slope, gradient, rtol=1e-14)
+            assert np.all(np.isfinite(slope))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_nan_that_is_in_the_data_stays():
+    compiled = gw.compile(gw.grad(lambda x: np.sum(x * x)))
+    np.testing.assert_array_equal(compiled(np.array([1.0, np.nan])), [2.0, np.nan])
+
+
+# ------------------------------------------------------------------------------------------------------------ donation
+
+
+def step(p, x):
+    value, gradient = gw.value_and_grad(lambda p, x: np.sum((x @ p["W"] + p["b"]) ** 2))(p, x)
+    return value, {name: p[name] - 0.001 * gradient[name] for name in p}
+
+
+def parameters():
+    rng = np.random.default_rng(0)
+    return {"W": rng.standard_normal((5, 3)), "b": np.zeros(3)}, rng.standard_normal((7, 5))
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_donated_parameters_are_updated_in_place(direct, monkeypatch):
+    if not direct:  # the way for interpreters whose objects lie in memory in another way
+        monkeypatch.setattr("gatewise.native.entry.usable", lambda: False)
+    p, x = parameters()
+    q, _ = parameters()
+    plain, donating = gw.compile(step), gw.compile(step, donate_argnums=0)
+    for _ in range(5):
+        expected, q = plain(q, x)
+        value, updated = donating(p, x)
+        assert updated["W"] is p["W"]
+        assert updated["b"] is p["b"]
+        assert value == expected
+        for name in p:
+            np.testing.assert_array_equal(p[name], q[name])
+
+
+def test_every_result_is_read_before_a_donated_array_is_written_over():
+    f = gw.compile(lambda x, y: (y[::-1] - x, x[::-1] * y, x, y + 0.0), donate_argnums=(0, 1))
+    x, y = np.arange(4.0), np.arange(4.0) + 10
+    expected = y[::-1] - x, x[::-1] * y, x.copy(), y.copy()
+    first, second, third, fourth = f(x, y)
+    assert (first is x, second is y) == (True, True)
+    for found, right in zip((first, second, third, fourth), expected, strict=True):
+        np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_donated_arrays_are_whole_when_a_call_raises_or_needs_care():
+    def f(x, i):
+        return x + x[i]
+
+    compiled = gw.compile(f, donate_argnums=0)
+    x = np.arange(3.0)
+    compiled(x, np.int64(0))
+    kept = x.copy()
+    with pytest.raises(IndexError):
+        compiled(x, np.int64(7))
+    np.testing.assert_array_equal(x, kept)
+    descent = gw.compile(lambda x: x - gw.grad(lambda x: np.sum(np.where(x > 0, np.log(x), 0.0)))(x), donate_argnums=0)
+    x = np.array([0.0, 2.0])
+    assert descent(x) is x
+    np.testing.assert_array_equal(x, [0.0, 1.5])
+
+
+def test_arrays_that_cannot_be_donated_are_told():
+    f = gw.compile(lambda x, y: (x + y, x - y), donate_argnums=(0, 1))
+    f(np.ones(3), np.ones(3))
+    memory = np.ones(5)
+    for one, other in ((memory[:3], memory[:3]), (memory[:3], memory[2:])):
+        with pytest.raises(gw.errors.InputError, match="share memory"):
+            f(one, other)
+    np.testing.assert_array_equal(memory, np.ones(5))
+    locked = np.ones(3)
+    locked.flags.writeable = False
+    with pytest.raises(gw.errors.InputError, match="cannot be written into"):
+        f(locked, np.ones(3))
+    with pytest.raises(gw.errors.InputError, match="names argument 2"):
+        gw.compile(lambda x: x, donate_argnums=2)(np.ones(3))
+    for wrong in (-1, (0, "x"), [1.5]):
+        with pytest.raises(gw.errors.InputError, match="counted from 0"):
+            gw.compile(lambda x: x, donate_argnums=wrong)
+
+
+def test_an_argument_is_not_kept_by_the_program():
+    x = np.ones(1000)
+    f = gw.compile(lambda x: np.sum(x))
+    f(x)
+    left = weakref.ref(x)
+    del x
+    assert left() is None
+    assert f.report(measure=True).seconds_per_call > 0
+
+
+def test_an_operand_of_a_product_that_is_one_number_everywhere():
+    def f(x):
+        return x @ np.full((3, 4), 2.0), np.ones((5, 2)) @ x, x @ np.broadcast_to(0.5, (3, 3))
+
+    x = np.arange(6.0).reshape(2, 3)
+    for found, expected in zip(gw.compile(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
+    eigenvalues = gw.compile(gw.grad(lambda x: np.sum(np.linalg.eigh(x)[0])))  # whose sum is the trace
+    np.testing.assert_allclose(eigenvalues(np.diag([1.0, 2.0, 4.0]) + 0.1), np.eye(3), atol=1e-12)

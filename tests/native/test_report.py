@@ -74,6 +74,23 @@ def test_fallbacks_are_counted():
     assert compiled.report().fallbacks == 1
 
 
+def test_calls_that_need_care_are_counted_apart():
+    compiled = gw.compile(gw.grad(lambda x: np.sum(np.where(x > 0, np.log(x), 0.0))))
+    for x in ([1.0, 2.0], [0.0, 2.0], [0.0, 4.0]):
+        compiled(np.array(x))
+    report = compiled.report()
+    assert (report.careful_calls, report.fallbacks) == (2, 0)
+    assert "careful calls so far 2, fallbacks 0" in str(report)
+
+
+def test_measuring_writes_into_no_donated_array():
+    compiled = gw.compile(lambda x: x + 1.0, donate_argnums=0)
+    x = np.zeros(3)
+    assert compiled(x) is x
+    compiled.report(measure=True)
+    np.testing.assert_array_equal(x, np.ones(3))
+
+
 def test_programs_and_stages():
     compiled = gw.compile(loss)
     compiled(W, x, y)

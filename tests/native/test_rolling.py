@@ -55,7 +55,7 @@ def test_a_net_of_scalars_is_a_few_gates_on_arrays():
     for _ in range(3):
         found, slopes = compiled(*weights)
         np.testing.assert_allclose([found, *slopes], [value, *gradients], rtol=1e-12)
-    assert not compiled._program((), {}).fallbacks
+    assert not compiled.report().fallbacks + compiled.report().careful_calls
 
 
 def test_a_nan_among_many_scalars_is_found_and_its_strong_zeros_kept():

@@ -7,7 +7,7 @@ is a call ``step(table, part, parts)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -119,10 +119,22 @@ class _Arena:
         return offset
 
 
-def build(program: Program, threads: int = 1, machine: Machine | None = None) -> Built:
-    """Schedule `program`, plan its memory and write its module."""
+def build(
+    program: Program, threads: int = 1, machine: Machine | None = None, donated: Mapping[int, int] | None = None
+) -> Built:
+    """Schedule `program`, plan its memory and write its module.
+
+    Args:
+        program: What to compute.
+        threads: How many threads share steps with enough work.
+        machine: The processor; left out, the one this runs on.
+        donated: For a result's number, the argument in whose memory it will lie. That memory is written into at the
+            very end, and only when all assumptions held, so the arguments are whole wherever the program refuses.
+    """
     check(program)
-    return _Builder(scheduled(program), threads, machine or Machine.host()).build()
+    builder = _Builder(scheduled(program), threads, machine or Machine.host())
+    builder.donated = dict(donated or {})
+    return builder.build()
 
 
 class _Builder:
@@ -141,11 +153,12 @@ class _Builder:
         self.steps: list[_Step] = []
         self.offsets: dict[Value, int] = {}
         self.outputs: dict[Value, int] = {}
-        for number, output in enumerate(self.program.outputs):
-            if output in self.stored:
-                self.outputs.setdefault(output, number)
+        self.donated: dict[int, int] = {}
 
     def build(self) -> Built:
+        for number, output in enumerate(self.program.outputs):
+            if output in self.stored and number not in self.donated:
+                self.outputs.setdefault(output, number)
         for step in self.schedule.steps:
             if isinstance(step, Loop) and not prod(step.domain) and not self._folds_nothing(step):
                 continue
@@ -278,12 +291,15 @@ class _Builder:
         for assumption in self.program.assumptions:
             flag = builder.load(self._pointer(builder, table, assumption), typ=I8)
             status = builder.or_(status, builder.zext(flag, I64))
+        if self.donated:
+            with when(builder, builder.icmp_signed("==", status, whole(0))):
+                self._copy_outputs(builder, table, donated=True)
         builder.ret(status)
 
-    def _copy_outputs(self, builder: ir.IRBuilder, table: Any) -> None:
-        """Results that stand elsewhere: arguments, constants, and the same value a second time."""
+    def _copy_outputs(self, builder: ir.IRBuilder, table: Any, donated: bool = False) -> None:
+        """Results that stand elsewhere: arguments, constants, the same value a second time, and what is `donated`."""
         for number, output in enumerate(self.program.outputs):
-            if self.outputs.get(output) == number or not output.size:
+            if self.outputs.get(output) == number or not output.size or (number in self.donated) is not donated:
                 continue
             target = self._table_entry(builder, table, len(self.program.inputs) + number)
             source = self._pointer(builder, table, output)
@@ -461,7 +477,7 @@ class _Builder:
 
     def _operand(self, value: Value) -> Address:
         rank = len(value.shape)
-        address = address_of(value, tuple((i, 1, 0) for i in range(rank)), self.stored, rank)
+        address = address_of(value, tuple((i, 1, 0) for i in range(rank)), self.stored, rank, numbers=True)
         assert address is not None, f"{value} does not stand in memory"
         return address
 

@@ -6,7 +6,8 @@ import ctypes
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from functools import update_wrapper
 from time import perf_counter
 from typing import Any
@@ -17,15 +18,15 @@ from gatewise import tree
 from gatewise.collecting import nothing_collected
 from gatewise.errors import InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
-from gatewise.native import entry, pool
+from gatewise.native import cache, entry, pool
 from gatewise.native.build import Built, build
 from gatewise.native.looping import looped
 from gatewise.native.lower import lowered
-from gatewise.native.machine import Library, function_at, machine_code
+from gatewise.native.machine import Code, Library, function_at, machine_code
 from gatewise.native.report import Report, report_of
 from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
-from gatewise.native.values import Call, Program
+from gatewise.native.values import Call, Input, Program
 from gatewise.symbolic import Script, written
 
 #: So many programs of one function are made without a word; then it is said once why.
@@ -45,9 +46,11 @@ class Compiled:
     what became of it. One object may be called from many threads.
     """
 
-    def __init__(self, f: Callable[..., Any]) -> None:
+    def __init__(self, f: Callable[..., Any], cache: bool = False, donated: Sequence[int] = ()) -> None:
         update_wrapper(self, f)
         self.f = f
+        self._cache = cache
+        self._donated = tuple(donated)
         self._programs: dict[Any, Executable] = {}
         self._lock = threading.Lock()
         self._told = False
@@ -86,7 +89,7 @@ class Compiled:
                 dq = z
                 dx = dq
                 dz = q
-                # where one of these holds, the compiled function leaves the call to the function itself
+                # where one of these holds, a more careful program answers, or the function itself
                 if np.isnan(z) or np.isnan(q):
                     raise ArithmeticError("this program was made on the assumption that this does not happen")
                 return (dx, dz)
@@ -167,10 +170,28 @@ class Compiled:
                 program = self._programs.get(key)
                 if program is None:
                     with nothing_collected():
-                        program = Executable(self.f, args, kwargs, leaves, rebuild)
+                        program = Executable(
+                            self.f, args, kwargs, leaves, rebuild, self._cache, self._donated_leaves(args)
+                        )
                     self._programs[key] = program
                     self._tell()
         return program
+
+    def _donated_leaves(self, args: Any) -> set[int]:
+        """Which of all leaves belong to arguments that are donated."""
+        if self._donated and max(self._donated) >= len(args):
+            name = getattr(self.f, "__name__", "the function")
+            raise InputError(
+                f"donate_argnums names argument {max(self._donated)}, but {name}() was called with {len(args)} "
+                f"arguments by position: pass it by position, or name another"
+            )
+        places, first = set(), 0
+        for number, argument in enumerate(args):
+            count = len(tree.flatten(argument)[0])
+            if number in self._donated:
+                places |= set(range(first, first + count))
+            first += count
+        return places
 
     def _tell(self) -> None:
         if len(self._programs) <= PROGRAMS_WITHOUT_A_WORD or self._told:
@@ -198,11 +219,22 @@ class Executable:
     """One program: the script it was made from, its native code, and how it is called."""
 
     def __init__(
-        self, f: Callable[..., Any], args: Any, kwargs: Any, leaves: Sequence[Any], rebuild: Callable[[list[Any]], Any]
+        self,
+        f: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        leaves: Sequence[Any],
+        rebuild: Callable[[list[Any]], Any],
+        cache: bool = False,
+        donated: Collection[int] = (),
+        strong: bool = False,
     ) -> None:
-        self.f, self.rebuild_arguments, self.template = f, rebuild, list(leaves)
+        self.f, self.rebuild_arguments = f, rebuild
+        #: The leaves that are part of the program, and `...` in the places of arrays.
+        self.fixed = [leaf if isinstance(leaf, STATIC) else ... for leaf in leaves]
         self.nesting: Any = None
         self.places = [i for i, leaf in enumerate(leaves) if not isinstance(leaf, STATIC)]
+        self.cache, self.strong = cache, strong
         found: dict[str, Any] = {}
 
         def flat(*arrays: Any) -> list[Any]:
@@ -212,17 +244,22 @@ class Executable:
             return results
 
         given = [leaves[place] for place in self.places]
+        self._given = [weakref.ref(leaf) if isinstance(leaf, np.ndarray) else leaf for leaf in given]
         times = [perf_counter()]
-        script = written(flat, [Spec.of(_operand(leaf)) for leaf in given])
+        script = written(flat, [Spec.of(_operand(leaf)) for leaf in given], strong)
         times.append(perf_counter())
         self.script: Script = looped(rolled(script))
         times.append(perf_counter())
         self.rebuild_results = found["rebuild"]
         self.program: Program = lowered(self.script)
         times.append(perf_counter())
-        self.built: Built = build(self.program, pool.threads())
+        taken = [number for number, place in enumerate(self.places) if place in donated]
+        self.donated = _donations(self.program, [n for n in taken if isinstance(given[n], np.ndarray)])
+        self.built: Built = build(self.program, pool.threads(), donated=self.donated)
         times.append(perf_counter())
-        self.fallbacks = 0
+        self.fallbacks = self.careful_calls = 0
+        self._careful: Executable | None = None
+        self._lock = threading.Lock()
         self._interrupts: list[BaseException] = []
         self._gates = {name: self._gate(call) for name, call in self.built.calls}
         self.nesting = found["nesting"]  # holds the keys of dicts that entries make
@@ -236,6 +273,16 @@ class Executable:
         if self._interrupts:
             raise self._interrupts.pop()
         return self._call(*[leaves[place] for place in self.places])
+
+    def examples(self) -> list[Any]:
+        """Leaves to try the program with: those it was made for if they are still there; donated ones are copied."""
+        found = []
+        for number, (given, value) in enumerate(zip(self._given, self.program.inputs, strict=True)):
+            array = given() if isinstance(given, weakref.ref) else given
+            if array is None:
+                array = np.zeros(value.shape, value.dtype)
+            found.append(array.copy() if number in self.donated.values() else array)
+        return self._filled(found)
 
     def entry_for(self, slow: Callable[..., Any]) -> Callable[..., Any]:
         """The program as a function of the user's arguments, which hands over to `slow` what it was not made for."""
@@ -254,64 +301,115 @@ class Executable:
         if self.built.shared:
             pool.start(pool.threads())
             symbols[pool.PARALLEL] = pool.address()
-        text = str(self.built.module)
+        text = f"{self.built.module}\n"
         self._entry: Any = None
         if entry.usable():
-            results = [entry.Result(value.shape, np.dtype(value.dtype.name)) for value in self.program.outputs]
+            results = [
+                entry.Result(value.shape, np.dtype(value.dtype.name), self.donated.get(number))
+                for number, value in enumerate(self.program.outputs)
+            ]
             long = self.built.shared or sum(value.size for value in self.built.schedule.stored) > LONG
             rebuild = self.rebuild_results if nesting is None else None
             flat = [entry.argument(leaf) for leaf in given]
             entries = {"of_arrays": flat}
             nested = None if args is None else [entry.argument(argument) for argument in args]
             if nested is not None and None not in nested:
-                self._entry = nested, args  # the objects that entries compare with must stay
+                self._entry = nested  # the objects that entries compare with must stay
                 if nested != flat:
                     entries["entry"] = nested
             for name, arguments in entries.items():
-                more, objects = entry.written(
-                    name, arguments, results, nesting, self.built.arena_bytes, long, rebuild
-                )
+                more, objects = entry.written(name, arguments, results, nesting, self.built.arena_bytes, long, rebuild)
                 text += more
                 symbols |= objects
             text += entry.DECLARATIONS
             symbols |= entry.symbols()
-        self.library = Library(machine_code(text, pool.threads()), symbols)
+        self.library = Library(self._code(text), symbols)
         self._run = function_at(self.library.address("program"), ctypes.c_int64, ctypes.c_void_p)
         self._call: Callable[..., Any] = self._through_ctypes
         if entry.usable():
             self._call = self._function("of_arrays", self._unlike)
 
+    def _code(self, text: str) -> Code:
+        """Machine code of a module, kept on disk if that was asked for."""
+        code = cache.found(text) if self.cache else None
+        if code is None:
+            code = machine_code(text, pool.threads())
+            if self.cache:
+                cache.keep(code)
+        return code
+
     def _unlike(self, *arrays: Any) -> Any:
         """Arrays of the right shapes and dtypes which the entry did not take: lying otherwise, or out of bounds."""
+        self._require_writeable(arrays)
         lying = [
             _memory(a, v.dtype) if isinstance(a, np.ndarray) else a
             for a, v in zip(arrays, self.program.inputs, strict=True)
         ]
         if any(one is not other for one, other in zip(lying, arrays, strict=True)):
             return self._call(*lying)
-        self.fallbacks += 1
+        return self._refused(arrays)
+
+    def _require_writeable(self, arrays: Sequence[Any]) -> None:
+        """See to it that donated arrays can be written into, each by itself."""
+        given = [(number, arrays[number]) for number in sorted(self.donated.values())]
+        for place, (number, array) in enumerate(given):
+            if isinstance(array, np.ndarray) and not array.flags.writeable:
+                raise InputError(
+                    f"array {number} of the arguments, {array.dtype}{list(array.shape)}, is donated but cannot be "
+                    f"written into: pass a copy, or do not donate it"
+                )
+            for before, other in given[:place]:
+                if np.may_share_memory(array, other):
+                    raise InputError(
+                        f"arrays {before} and {number} of the arguments are both donated and share memory, so that one "
+                        f"result would overwrite the other: pass a copy of one"
+                    )
+
+    def _refused(self, arrays: Sequence[Any]) -> Any:
+        """The result of a call in which an assumption did not hold."""
         if self._interrupts:
             raise self._interrupts.pop()
-        return self._eagerly(arrays)
+        if not self.script.assumptions:  # then it was an index, or a gate that Python runs
+            self.fallbacks += 1
+            return self._eagerly(arrays)
+        self.careful_calls += 1
+        with self._lock:
+            if self._careful is None:
+                full = self._filled(arrays)
+                args, kwargs = self.rebuild_arguments(full)
+                self._careful = Executable(
+                    self.f, args, kwargs, full, self.rebuild_arguments, self.cache, self._donated_places(), strong=True
+                )
+        return self._careful(self._filled(arrays))
+
+    def _donated_places(self) -> set[int]:
+        return {self.places[number] for number in self.donated.values()}
+
+    def _filled(self, arrays: Sequence[Any]) -> list[Any]:
+        """All leaves of the arguments."""
+        full = list(self.fixed)
+        for place, array in zip(self.places, arrays, strict=True):
+            full[place] = array
+        return full
 
     def _eagerly(self, arrays: Sequence[Any]) -> Any:
         """The function itself."""
-        full = list(self.template)
-        for place, array in zip(self.places, arrays, strict=True):
-            full[place] = array
-        args, kwargs = self.rebuild_arguments(full)
+        args, kwargs = self.rebuild_arguments(self._filled(arrays))
         return self.f(*args, **kwargs)
 
     def _through_ctypes(self, *arrays: Any) -> Any:
         """Run the program without an entry: where the interpreter's objects lie in memory in another way."""
+        self._require_writeable(arrays)
         inputs = [_memory(array, value.dtype) for array, value in zip(arrays, self.program.inputs, strict=True)]
-        outputs = [np.empty(value.shape, value.dtype) for value in self.program.outputs]
+        outputs = [
+            inputs[self.donated[number]] if number in self.donated else np.empty(value.shape, value.dtype)
+            for number, value in enumerate(self.program.outputs)
+        ]
         arena = _aligned(self.built.arena_bytes)
         pointers = [array.ctypes.data for array in (*inputs, *outputs, arena)]
         table = (ctypes.c_void_p * len(pointers))(*pointers)
         if self._run(ctypes.addressof(table)):
-            self.fallbacks += 1
-            return self._eagerly(arrays)
+            return self._refused(arrays)
         return self.rebuild_results([output if output.shape else output[()] for output in outputs])
 
     def _gate(self, call: Call) -> Any:
@@ -339,6 +437,20 @@ class Executable:
         for name in ("entry_release", "of_arrays_release"):
             if library is not None and library.has(name):
                 function_at(library.address(name), None)()
+
+
+def _donations(program: Program, given: Sequence[int]) -> dict[int, int]:
+    """For results' numbers the arguments, of those `given`, that have their shape and dtype, each taken once."""
+    free = list(given)
+    found = {}
+    for number, output in enumerate(program.outputs):
+        kind = output.shape, output.dtype
+        for place in free if not isinstance(output, Input) else ():
+            if (program.inputs[place].shape, program.inputs[place].dtype) == kind:
+                found[number] = place
+                free.remove(place)
+                break
+    return found
 
 
 def _nesting(result: Any, numbers: Any) -> Any:
@@ -387,7 +499,7 @@ def _array_at(pointer: int, value: Any) -> np.ndarray[Any, Any]:
     return np.frombuffer(buffer, value.dtype).reshape(value.shape)
 
 
-def compile(f: Callable[..., Any]) -> Compiled:
+def compile(f: Callable[..., Any], *, cache: bool = False, donate_argnums: int | Sequence[int] = ()) -> Compiled:
     """The same function, as native code: one program for all that it computes, gradients included.
 
     The function runs once on arrays without numbers for every new combination of structure, shapes and dtypes of its
@@ -400,15 +512,23 @@ def compile(f: Callable[..., Any]) -> Compiled:
     - What it does besides computing (printing, writing into lists) happens while it is compiled, and not again.
     - Arrays are split among `threads()` threads where there is enough work; `set_threads` changes that.
 
-    A gate without a native form is run by Python inside the program. Where something was assumed that turns out wrong
-    (an index out of bounds, a NaN among gradients, whose strong zeros need care), that call runs the function itself.
+    A gate without a native form is run by Python inside the program. Programs are made on the assumption that no NaN
+    arrives among gradients; where one does, a second program that takes care of zeros computes that call. With an index
+    out of bounds the function itself runs, and raises its error.
     Traced arguments do, too, so a compiled function can be differentiated, but only what is inside it is compiled:
     compile ``gw.grad(f)``, rather than differentiate the compiled `f`.
 
     Args:
         f: A function of arrays and numbers, nested as one likes, with results likewise.
+        cache: Keep machine code on disk, in the user's cache directory or in what GATEWISE_CACHE names, so that other
+            processes need not wait for it again. Entries are bound to the program and the processor; what is corrupt
+            or could have been written by somebody else is not used.
+        donate_argnums: Arguments whose arrays may be written over: results of the same shapes and dtypes are then put
+            into them, and what is returned is the very array that was passed. What raises leaves them whole.
 
     Raises:
+        InputError: `donate_argnums` holds something else than places of arguments. At a call: a donated array cannot be
+            written into, or shares memory with another.
         TracedValueError: At a call: `f` asks for numbers that are not there yet, with ``if``, ``float(x)`` and the
             like. The message names the line and what to use: ``gw.where``, ``gw.cond``, ``gw.while_loop``.
         ShapeError: At a call: a result's shape depends on numbers, like that of ``x[x > 0]``. Use ``gw.where``.
@@ -423,12 +543,18 @@ def compile(f: Callable[..., Any]) -> Compiled:
         ...     w = step(w, x, y)
         >>> np.tanh(x @ w).round(3)
         array([ 0.5, -0.5])
+        >>> update = gw.compile(lambda w, x, y: w - 0.5 * gw.grad(loss)(w, x, y), donate_argnums=0)
+        >>> update(w, x, y) is w
+        True
         >>> gw.compile(lambda x: x if x > 0 else -x)(np.float64(2.0))
         Traceback (most recent call last):
             ...
         gatewise.errors.TracedValueError: a branch of Python (if, while, and, or, assert) depends on the numbers of ...
     """
-    return Compiled(f)
+    numbers = (donate_argnums,) if isinstance(donate_argnums, int) else tuple(donate_argnums)
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise InputError(f"donate_argnums takes places of arguments, counted from 0; got {donate_argnums!r}")
+    return Compiled(f, cache, numbers)
 
 
 __all__ = ["Compiled", "Executable", "compile"]

@@ -16,14 +16,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from gatewise.native.machine import Library
 
-#: Flags of an array that must be set: C-contiguous and aligned.
-CONTIGUOUS, ALIGNED = 0x1, 0x100
+#: Flags of an array that must be set: C-contiguous and aligned; if it is to be written into, writeable.
+CONTIGUOUS, ALIGNED, WRITEABLE = 0x1, 0x100, 0x400
 
 #: Arenas of up to so many bytes lie on the stack; where code must ask for each page of it, on one page.
 ON_STACK = 1 << 15 if sys.platform != "win32" else 1 << 11
@@ -54,10 +55,11 @@ class Argument:
 
 @dataclass(frozen=True)
 class Result:
-    """An array, or for shape () a NumPy scalar."""
+    """An array, or for shape () a NumPy scalar; `donated` is the number of the argument that it is, written over."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    donated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,7 @@ class _Entry:
         self.inputs = sum(map(_leaves_of, arguments))
         self.held: list[str] = []  # what another thread could take out of its container while the program runs
         self.filled = 0
+        self.donated = {result.donated: "" for result in results if result.donated is not None}
         self.owned: list[str] = []  # references that are this function's to give away or to drop
         self.undoing: dict[tuple[str, ...], str] = {}
         self.lines: list[str] = []
@@ -303,6 +306,7 @@ class _Entry:
             self.say(f"{place} = getelementptr ptr, ptr %given, i64 {number}")
             self.say(f"{thing} = load ptr, ptr {place}")
             self._check(thing, argument, inside=False)
+        self._check_donated()
         made = self._allocate()
         if not on_stack:
             self._take_arena()
@@ -402,14 +406,60 @@ class _Entry:
         self.unless("eq", kind, self.object(np.ndarray), "ptr", "slow")
         self.unless("eq", self.field(thing, _DTYPE, "ptr"), self.object(argument.dtype), "ptr", "slow")
         self.unless("eq", self.field(thing, _RANK, "i32"), str(len(argument.shape)), "i32", "slow")
-        flags, kept = self.field(thing, _FLAGS, "i32"), self.name()
-        self.say(f"{kept} = and i32 {flags}, {CONTIGUOUS | ALIGNED}")
-        self.unless("eq", kept, str(CONTIGUOUS | ALIGNED), "i32", "slow")
+        flags, kept, wanted_flags = self.field(thing, _FLAGS, "i32"), self.name(), CONTIGUOUS | ALIGNED
+        if number in self.donated:
+            self.donated[number] = thing
+            wanted_flags |= WRITEABLE
+        self.say(f"{kept} = and i32 {flags}, {wanted_flags}")
+        self.unless("eq", kept, str(wanted_flags), "i32", "slow")
         if argument.shape:
             lengths = self.field(thing, _LENGTHS, "ptr")
             for axis, length in enumerate(argument.shape):
                 self.unless("eq", self.field(lengths, 8 * axis, "i64"), str(length), "i64", "slow")
         self._slot(number, self.field(thing, _DATA, "ptr"))
+
+    def _check_donated(self) -> None:
+        """Go on if no two arrays that will be written into overlap."""
+        sizes = {r.donated: prod(r.shape) * r.dtype.itemsize for r in self.results if r.donated is not None}
+        count = len(sizes)
+        if count < 2:
+            return
+        for kind, numbers in (("places", sizes), ("sizes", sizes.values())):
+            listed = ", ".join(f"i64 {number}" for number in numbers)
+            self.globals.append(f"@{self.title}_{kind} = internal constant [{count} x i64] [{listed}]")
+        before = self.name()
+        self.say(f"br label %before{before[1:]}")
+        self.say(f"before{before[1:]}:")
+        self.say("br label %donated")
+        self.say("donated:")
+        self.say(f"%one = phi i64 [ 1, %before{before[1:]} ], [ %next.one, %donated.after ]")
+        self._span("one")
+        self.say("br label %donated.other")
+        self.say("donated.other:")
+        self.say("%other = phi i64 [ 0, %donated ], [ %next.other, %donated.apart ]")
+        self._span("other")
+        self.say("%starts = icmp ult i64 %start.one, %end.other")
+        self.say("%ends = icmp ult i64 %start.other, %end.one")
+        self.say("%overlap = and i1 %starts, %ends")
+        self.say("br i1 %overlap, label %slow, label %donated.apart")
+        self.say("donated.apart:")
+        self.say("%next.other = add i64 %other, 1")
+        self.say("%more.other = icmp ult i64 %next.other, %one")
+        self.say("br i1 %more.other, label %donated.other, label %donated.after")
+        self.say("donated.after:")
+        self.say("%next.one = add i64 %one, 1")
+        self.say(f"%more.one = icmp ult i64 %next.one, {count}")
+        self.say("br i1 %more.one, label %donated, label %donated.none")
+        self.say("donated.none:")
+
+    def _span(self, which: str) -> None:
+        """Where the memory of one of the arrays that will be written into begins and ends."""
+        for kind in ("places", "sizes"):
+            self.say(f"%{kind}.{which} = getelementptr i64, ptr @{self.title}_{kind}, i64 %{which}")
+            self.say(f"%{kind}.of.{which} = load i64, ptr %{kind}.{which}")
+        self.say(f"%slot.{which} = getelementptr ptr, ptr %table, i64 %places.of.{which}")
+        self.say(f"%start.{which} = load i64, ptr %slot.{which}")
+        self.say(f"%end.{which} = add i64 %start.{which}, %sizes.of.{which}")
 
     def _check_container(self, thing: str, container: Container) -> None:
         self.unless("eq", self.field(thing, _TYPE, "ptr"), self.object(container.kind), "ptr", "slow")
@@ -434,6 +484,12 @@ class _Entry:
         made: dict[int, str] = {}
         for number, result in enumerate(self.results):
             slot = self.inputs + number
+            if result.donated is not None:
+                made[number] = thing = self.donated[result.donated]
+                self.say(f"call void @Py_IncRef(ptr {thing})")
+                self.owned.append(thing)
+                self._slot(slot, self.field(thing, _DATA, "ptr"))
+                continue
             if not result.shape:
                 self._slot(slot, f"%number{number}")
                 continue
@@ -442,7 +498,8 @@ class _Entry:
                 f"@{self.title}_lengths{number} = internal constant [{len(result.shape)} x i64] [{lengths}]"
             )
             array = self._new(
-                f"@gatewise_new(ptr {self.object(np.ndarray)}, i32 {len(result.shape)}, ptr @{self.title}_lengths{number}, "
+                f"@gatewise_new(ptr {self.object(np.ndarray)}, i32 {len(result.shape)}, "
+                f"ptr @{self.title}_lengths{number}, "
                 f"i32 {result.dtype.num}, ptr null, ptr null, i32 0, i32 0, ptr null)",
                 f"%array{number}",
             )

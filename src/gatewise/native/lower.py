@@ -7,6 +7,7 @@ only these functions has a native form without another line. A gate that asks fo
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -180,7 +181,7 @@ class Lowering:
 
     float32, float64, int64, int32, int16, int8 = "float32", "float64", "int64", "int32", "int16", "int8"
     uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
-    inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
+    inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, math.e, None
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder

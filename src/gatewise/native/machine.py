@@ -1,8 +1,8 @@
 """LLVM: from a module's text to machine code in memory, for the processor at hand.
 
 Two steps, so that code can be kept: `machine_code` makes object files, which hold no addresses from outside their
-text; `Library` puts them into memory and connects them to what they call. Every module is verified before anything is made
-of it, and every name is looked up before it is loaded, so that a mistake of ours is an exception and never a crash.
+text; `Library` puts them into memory and connects them to what they call. Every module is verified before anything is
+made of it, and every name is looked up before it is loaded: a mistake of ours is an exception and never a crash.
 """
 
 from __future__ import annotations

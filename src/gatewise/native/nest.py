@@ -202,15 +202,19 @@ def nest_of(loop: Loop, stored: set[Value]) -> Nest:
     return nest
 
 
-def address_of(value: Value, maps: Maps, stored: set[Value], rank: int) -> Address | None:
-    """Where an entry of `value` lies, reached by `maps` from an index of `rank` axes, if it stands in memory."""
+def address_of(value: Value, maps: Maps, stored: set[Value], rank: int, numbers: bool = False) -> Address | None:
+    """Where an entry of `value` lies, reached by `maps` from an index of `rank` axes, if it stands in memory.
+
+    With `numbers` that goes for constants, too, that are one number everywhere, which loops need not read.
+    """
     while isinstance(value, View) and value not in stored:
         maps = _composed(value.axes, maps)
         value = value.source
     shape = value.shape
     while isinstance(value, Reshape) and value not in stored:
         value = value.source
-    if not is_stored_or_given(value, stored) or (isinstance(value, Constant) and number_of(value) is not None):
+    is_number = isinstance(value, Constant) and number_of(value) is not None
+    if not is_stored_or_given(value, stored) or (is_number and not numbers):
         return None
     return _at(value, shape, maps, rank)
 

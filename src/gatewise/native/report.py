@@ -79,7 +79,9 @@ class Report:
         programs: How many programs of the function there are.
         steps: What is run, in order.
         arena_bytes: Memory for what lives between steps.
-        fallbacks: Calls so far that were left to the function itself, since an assumption did not hold.
+        careful_calls: Calls so far in which a NaN arrived among gradients, which a second, careful program computed.
+        fallbacks: Calls so far that were left to the function itself: an index was out of bounds, or a gate that
+            Python runs refused its operands.
         seconds: How long each stage of compiling took: trace, roll, lower, build, LLVM.
         seconds_per_call: The best time of a call, if it was measured.
         machine: What the machine reaches, if it was measured.
@@ -90,6 +92,7 @@ class Report:
     programs: int
     steps: tuple[Step, ...]
     arena_bytes: int
+    careful_calls: int
     fallbacks: int
     seconds: dict[str, float]
     seconds_per_call: float | None = None
@@ -132,7 +135,8 @@ class Report:
         rows += _rows(self.steps, "")
         total = ("all", "", "", _bytes(self.bytes_read), _bytes(self.bytes_written), _count(self.flops), "", "", "")
         lines += _table([*rows, total])
-        lines.append(f"memory between steps {_bytes(self.arena_bytes)}, fallbacks so far {self.fallbacks}")
+        so_far = f"careful calls so far {self.careful_calls}, fallbacks {self.fallbacks}"
+        lines.append(f"memory between steps {_bytes(self.arena_bytes)}, {so_far}")
         for what, reason in self.in_python:
             lines.append(f"in Python: {what}, which has no native form here: {reason}")
         if not self.in_python:
@@ -152,12 +156,14 @@ def report_of(executable: Any, programs: int, measure: bool) -> Report:
         programs=programs,
         steps=tuple(map(_step, executable.built.steps)),
         arena_bytes=executable.built.arena_bytes,
+        careful_calls=executable.careful_calls,
         fallbacks=executable.fallbacks,
         seconds=executable.seconds,
     )
     if not measure:
         return report
-    time = best_time(lambda: executable(executable.template))
+    leaves = executable.examples()
+    time = best_time(lambda: executable(leaves))
     return Report(**{**vars(report), "seconds_per_call": time, "machine": measured_machine()})
 
 

@@ -144,7 +144,7 @@ def source_of(executable: Any) -> Source:
 
 def _arguments(executable: Any, writer: _Writer) -> tuple[list[str], list[str]]:
     """The parameters, and the statements that take nested ones apart and name each input."""
-    arguments, keywords = executable.rebuild_arguments(executable.template)
+    arguments, keywords = executable.rebuild_arguments(executable.fixed)
     parameters = _parameters(executable.f, len(arguments))
     pairs = [*zip(parameters, arguments, strict=True), *((key, keywords[key]) for key in tree.sorted_keys(keywords))]
     writer.names.taken.update(key for key, _ in pairs)
@@ -353,7 +353,7 @@ class _Writer:
         texts = [self._read(value).text for value in self.program.assumptions if value in checks]
         if texts:
             self.lines += [
-                "# where one of these holds, the compiled function leaves the call to the function itself",
+                "# where one of these holds, a more careful program answers, or the function itself",
                 f"if {' or '.join(texts)}:",
                 '    raise ArithmeticError("this program was made on the assumption that this does not happen")',
             ]
