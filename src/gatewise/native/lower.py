@@ -18,6 +18,7 @@ from gatewise.errors import CodeError
 from gatewise.gate import broadcast_shapes, normalize_axes, normalize_axis
 from gatewise.graph import PYTHON_NUMBERS, dtype_name
 from gatewise.native.convolution import ConvolutionSpec
+from gatewise.native.scans import relieved
 from gatewise.native.values import (
     AxisMap,
     Builder,
@@ -798,7 +799,7 @@ def lowered(script: Script) -> Program:
     builder.origin = None
     outputs = tuple(handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs)
     assumptions = [*(handles[a].value for a in script.assumptions), *library.assumptions]
-    return Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)), tuple(gradients))
+    return relieved(Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)), tuple(gradients)))
 
 
 def _whose(found: Any, handles: dict[Symbol, Handle], places: dict[Any, list[Value]]) -> Value | str | None:

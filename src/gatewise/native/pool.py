@@ -1,7 +1,8 @@
 """Threads for native code: ``gatewise_parallel(body, context, parts)`` calls ``body(context, part, parts)`` per part.
 
-The caller takes part 0, workers take the others, always the same ones, so results do not depend on who is quicker.
-Workers run no Python and never need the interpreter's lock. Between jobs they look out for the next one for some
+The caller begins with part 0, each worker with one of the others, so that parts find their data in the caches; who has
+done his takes what nobody has begun, so that a worker who is kept from running holds nobody up. Which parts there are
+does not depend on that, and neither do results. Workers run no Python and never need the interpreter's lock. Between jobs they look out for the next one for some
 microseconds and then sleep on a lock; so does a caller who waits for them. Who finds the pool busy (a second Python
 thread, or a part that shares its own work) runs all parts himself, and so does everybody where no thread can be had.
 
@@ -170,9 +171,11 @@ def _written() -> str:
     """The pool's module.
 
     Each worker has a letter box: 0 when empty, 1 when a job is in it, 2 when it is empty and the worker sleeps (or is
-    about to). Whoever finds a 2 on putting a 1 there wakes the worker. `remaining` counts the workers who have not
-    finished; the caller adds ASLEEP to it when he sleeps, so that the last worker sees it and wakes him. Only the
-    holder of `busy` writes the job, makes workers and sleeps on `finished`.
+    about to). Whoever finds a 2 on putting a 1 there wakes the worker; who puts a 0 in place of a 1 has taken the job,
+    or, as the caller does once all parts are begun, taken it back. `claimed` has a bit for each part (of many parts,
+    for each 64th) that somebody has begun. `remaining` counts the workers who have not finished; the caller adds
+    ASLEEP to it when he sleeps, so that the last worker sees it and wakes him. Only the holder of `busy` writes the
+    job, makes workers and sleeps on `finished`.
     """
     pause, declared = _pause()
     asleep = 1 << 32
@@ -197,7 +200,7 @@ declare void @PyGILState_Release(i32)
 @body = internal global ptr null
 @context = internal global ptr null
 @parts = internal global i64 0
-@team = internal global i64 0
+@claimed = internal global i64 0, align 128
 
 ; In a child process: no workers, no job, and locks of its own (the parent's may be held for ever).
 define void @gatewise_reset() {{
@@ -289,16 +292,31 @@ done:
   ret void
 }}
 
-; Parts %member, %member + %team, and so on.
-define internal void @share(ptr %function, ptr %data, i64 %member, i64 %team, i64 %count) {{
+; The parts that nobody has begun, from %member on: of up to 64 parts each by itself, of more every 64th together.
+define internal void @share(ptr %function, ptr %data, i64 %member, i64 %count) {{
 entry:
+  %few = icmp slt i64 %count, 64
+  %chunks = select i1 %few, i64 %count, i64 64
   br label %each
 each:
-  %part = phi i64 [ %member, %entry ], [ %next, %each ]
+  %number = phi i64 [ 0, %entry ], [ %following, %passed ]
+  %counted = add i64 %member, %number
+  %chunk = urem i64 %counted, %chunks
+  %bit = shl i64 1, %chunk
+  %before = atomicrmw or ptr @claimed, i64 %bit acq_rel
+  %seen = and i64 %before, %bit
+  %free = icmp eq i64 %seen, 0
+  br i1 %free, label %run, label %passed
+run:
+  %part = phi i64 [ %chunk, %each ], [ %next, %run ]
   call void %function(ptr %data, i64 %part, i64 %count)
-  %next = add i64 %part, %team
+  %next = add i64 %part, 64
   %more = icmp slt i64 %next, %count
-  br i1 %more, label %each, label %done
+  br i1 %more, label %run, label %passed
+passed:
+  %following = add i64 %number, 1
+  %others = icmp slt i64 %following, %chunks
+  br i1 %others, label %each, label %done
 done:
   ret void
 }}
@@ -318,7 +336,7 @@ look:
   %count = phi i64 [ 0, %wait ], [ %more, %again ]
   %letter = load atomic i64, ptr %box acquire, align 8
   %come = icmp eq i64 %letter, 1
-  br i1 %come, label %job, label %again
+  br i1 %come, label %take, label %again
 again:
   {pause}
   %more = add i64 %count, 1
@@ -327,17 +345,19 @@ again:
 sleep:
   %swap = cmpxchg ptr %box, i64 0, i64 2 seq_cst seq_cst
   %empty = extractvalue {{ i64, i1 }} %swap, 1
-  br i1 %empty, label %doze, label %job
+  br i1 %empty, label %doze, label %take
 doze:
   %woken = call i32 @PyThread_acquire_lock(ptr %lock, i32 1)
-  br label %job
+  br label %wait
+take:
+  %taken = cmpxchg ptr %box, i64 1, i64 0 seq_cst seq_cst
+  %mine = extractvalue {{ i64, i1 }} %taken, 1
+  br i1 %mine, label %job, label %wait
 job:
-  store atomic i64 0, ptr %box seq_cst, align 8
   %function = load ptr, ptr @body
   %data = load ptr, ptr @context
   %parts = load i64, ptr @parts
-  %team = load i64, ptr @team
-  call void @share(ptr %function, ptr %data, i64 %me, i64 %team, i64 %parts)
+  call void @share(ptr %function, ptr %data, i64 %me, i64 %parts)
   %left = atomicrmw sub ptr @remaining, i64 1 seq_cst
   %wake = icmp eq i64 %left, {asleep + 1}
   br i1 %wake, label %rouse, label %wait
@@ -359,8 +379,11 @@ some:
   %helped = icmp sgt i64 %wanted, 0
   br i1 %helped, label %enter, label %alone
 alone:
-  call void @share(ptr %function, ptr %data, i64 0, i64 1, i64 %count)
-  br label %done
+  %part = phi i64 [ 0, %some ], [ 0, %enter ], [ %following.part, %alone ]
+  call void %function(ptr %data, i64 %part, i64 %count)
+  %following.part = add i64 %part, 1
+  %more.parts = icmp slt i64 %following.part, %count
+  br i1 %more.parts, label %alone, label %done
 enter:
   %taken = atomicrmw xchg ptr @busy, i64 1 seq_cst
   %free = icmp eq i64 %taken, 0
@@ -377,11 +400,10 @@ publish:
   %present = phi i64 [ %running, %hire ], [ %grown, %more ]
   %short = icmp slt i64 %present, %wanted
   %helpers = select i1 %short, i64 %present, i64 %wanted
-  %members = add i64 %helpers, 1
   store ptr %function, ptr @body
   store ptr %data, ptr @context
   store i64 %count, ptr @parts
-  store i64 %members, ptr @team
+  store atomic i64 0, ptr @claimed seq_cst, align 8
   store atomic i64 %helpers, ptr @remaining seq_cst, align 8
   br label %next
 next:
@@ -402,11 +424,26 @@ told:
   %following = add i64 %worker, 1
   br label %next
 own:
-  call void @share(ptr %function, ptr %data, i64 0, i64 %members, i64 %count)
+  call void @share(ptr %function, ptr %data, i64 0, i64 %count)
   %patience = load atomic i64, ptr @looks monotonic, align 8
-  br label %finish
+  br label %take.back
+take.back:
+  %late = phi i64 [ 1, %own ], [ %later, %taken.back ]
+  %all = icmp sgt i64 %late, %helpers
+  br i1 %all, label %finish, label %retract
+retract:
+  %late.box = getelementptr [{MOST} x [16 x i64]], ptr @boxes, i64 0, i64 %late
+  %retracted = cmpxchg ptr %late.box, i64 1, i64 0 seq_cst seq_cst
+  %unread = extractvalue {{ i64, i1 }} %retracted, 1
+  br i1 %unread, label %spare, label %taken.back
+spare:
+  %fewer.left = atomicrmw sub ptr @remaining, i64 1 seq_cst
+  br label %taken.back
+taken.back:
+  %later = add i64 %late, 1
+  br label %take.back
 finish:
-  %looked = phi i64 [ 0, %own ], [ %again, %patiently ]
+  %looked = phi i64 [ 0, %take.back ], [ %again, %patiently ]
   %left = load atomic i64, ptr @remaining acquire, align 8
   %waiting = icmp sgt i64 %left, 0
   br i1 %waiting, label %patiently, label %leave

@@ -157,7 +157,10 @@ def _must_be_stored(program: Program, values: list[Value]) -> set[Value]:
             in_memory(value.right)
         elif isinstance(value, Gather):
             in_memory(value.source)
-        elif isinstance(value, Call | Repeat | Convolve):
+        elif isinstance(value, Repeat):
+            bases = [part.source if isinstance(part, Reshape) else part for part in value.operands]
+            stored.update(part for part in bases if not isinstance(part, Input | Constant))
+        elif isinstance(value, Call | Convolve):
             stored.update(part for part in value.operands if not isinstance(part, Input | Constant))
         elif isinstance(value, Reshape) and not isinstance(value.source, Input | Constant):
             stored.add(value.source)

@@ -7,7 +7,7 @@ moves nothing; `Reshape` reads a contiguous array in another shape. `check` says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -343,7 +343,7 @@ class Builder:
         self.origin: Origin | None = None
 
     def _make(self, kind: type[Value], shape: Shape, dtype: Any, **parts: Any) -> Any:
-        key = (kind, shape, dtype, *parts.values())
+        key = (kind, shape, dtype, *[parts[name] for name in sorted(parts)])
         value = self.known.get(key)
         if value is None:
             value = kind()
@@ -353,6 +353,25 @@ class Builder:
                 setattr(value, name, part)
             self.known[key] = value
         return value
+
+    def remade(self, value: Value, operands: Mapping[Value, Value]) -> Value:
+        """The same value, made by another builder, from operands that stand here for its own."""
+
+        def moved(part: Any) -> Any:
+            if isinstance(part, Value):
+                return operands[part]
+            if isinstance(part, tuple):
+                return tuple([operands[item] if isinstance(item, Value) else item for item in part])
+            return part
+
+        parts = {name: moved(getattr(value, name)) for name in type(value).__slots__}
+        if not isinstance(value, Call | Repeat | Constant):
+            made: Value = self._make(type(value), value.shape, value.dtype, **parts)
+            return made
+        fresh: Value = _fresh(self, type(value)(), value.shape, value.dtype)
+        for name, part in parts.items():
+            setattr(fresh, name, part)
+        return fresh
 
     def input(self, position: int, shape: Shape, dtype: Any) -> Input:
         """Argument number `position`."""
@@ -461,9 +480,26 @@ class Builder:
             found = self._any_of_pieces(source)
             if found is not None:
                 return found
+        if function == "sum" and isinstance(source, Product):
+            summed = self._sum_of_products(source, axes)
+            if summed is not None:
+                return summed
         shape = tuple(n for i, n in enumerate(source.shape) if i not in axes)
         made: Value = self._make(Reduce, shape, source.dtype, function=function, source=source, axes=axes)
         return made
+
+    def _sum_of_products(self, source: Product, axes: tuple[int, ...]) -> Value | None:
+        """The sum of products over leading axes as products with a longer inner axis, where nothing must be copied."""
+        batch = len(source.shape) - 2
+        left, right = source.left, source.right
+        for axis in reversed(axes):
+            if axis >= batch:
+                return None
+            merged = _merged(self, left, axis, len(left.shape) - 1), _merged(self, right, axis, len(right.shape) - 2)
+            if merged[0] is None or merged[1] is None:
+                return None
+            left, right = merged
+        return self.product(left, right)
 
     def _any_of_pieces(self, source: Value) -> Value | None:
         """Whether NaN stands anywhere in pieces laid into zeros: in one of the pieces."""
@@ -662,6 +698,35 @@ def _unfolded(builder: Builder, piece: Value, places: tuple[AxisMap, ...]) -> li
                 composed.append((place, step * inner_step, start + step * inner_start))
         found.append((small, tuple(composed)))
     return found
+
+
+def _merged(builder: Builder, value: Value, axis: int, inner: int) -> Value | None:
+    """`value` without `axis`, which goes into the axis `inner` behind it; None where that would take a copy."""
+    source = value.source if isinstance(value, View) else value
+    axes = list(value.axes) if isinstance(value, View) else [(i, 1, 0) for i in range(len(value.shape))]
+    length, depth = value.shape[axis], value.shape[inner]
+    outer = [place for place, axis_map in enumerate(axes) if axis_map[0] == axis]
+    within = [place for place, axis_map in enumerate(axes) if axis_map[0] == inner]
+    if len(outer) > 1 or (depth > 1 and len(within) != 1):
+        return None
+    if depth > 1 and length > 1:
+        if not outer or within[0] != outer[0] + 1:
+            return None
+        place = outer[0]
+        if axes[place][1:] != (1, 0) or axes[place + 1][1:] != (1, 0):
+            return None
+        if source.shape[place : place + 2] != (length, depth):
+            return None
+        source = builder.reshape(source, (*source.shape[:place], length * depth, *source.shape[place + 2 :]))
+        axes[place : place + 2] = [(inner, 1, 0)]
+    elif outer:
+        axes[outer[0]] = (inner, *axes[outer[0]][1:])
+    elif length > 1:
+        return None  # the same entry again and again: its sum is no product of entries that lie in a row
+    shape = list(value.shape)
+    shape[inner] = length * depth
+    del shape[axis]
+    return builder.view(source, tuple(shape), [(a - (a > axis), s, o) if a >= 0 else (a, s, o) for a, s, o in axes])
 
 
 def _fresh(builder: Builder, value: Any, shape: Shape, dtype: Any) -> Any:
