@@ -38,7 +38,7 @@ ELEMENTWISE = frozenset(
         *("add", "subtract", "multiply", "divide", "pow", "remainder", "floor_divide", "negative", "positive", "abs"),
         *("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "square", "reciprocal", "cbrt", "logaddexp"),
         *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
-        *("maximum", "minimum", "sign", "floor", "ceil", "round", "trunc", "copysign", "hypot"),
+        *("maximum", "minimum", "sign", "floor", "ceil", "round", "trunc", "copysign", "hypot", "nextafter"),
         *(
             "equal",
             "not_equal",
@@ -69,6 +69,18 @@ _SAME_ON_BOOLEANS = {
 
 class NotNative(AttributeError):  # noqa: N818  (it is caught where gates are lowered, and never seen)
     """A gate asks for something that has no native form."""
+
+
+def _operators(function: str) -> tuple[Callable[[Handle, Any], Handle], Callable[[Handle, Any], Handle]]:
+    """An operator of handles, and the same with its operands in the other order."""
+
+    def method(self: Handle, other: Any) -> Handle:
+        return self.library.elementwise(function, self, other)
+
+    def reflected(self: Handle, other: Any) -> Handle:
+        return self.library.elementwise(function, other, self)
+
+    return method, reflected
 
 
 class Handle:
@@ -128,34 +140,22 @@ class Handle:
     def __invert__(self) -> Handle:
         return self.library.elementwise("bitwise_invert", self)
 
-
-def _operator(function: str, reflected: bool) -> Callable[[Handle, Any], Handle]:
-    def method(self: Handle, other: Any) -> Handle:
-        return self.library.elementwise(function, *((other, self) if reflected else (self, other)))
-
-    return method
-
-
-for _function, _names in {
-    "add": "add radd",
-    "subtract": "sub rsub",
-    "multiply": "mul rmul",
-    "divide": "truediv rtruediv",
-    "floor_divide": "floordiv rfloordiv",
-    "remainder": "mod rmod",
-    "pow": "pow rpow",
-    "bitwise_and": "and rand",
-    "bitwise_or": "or ror",
-    "bitwise_xor": "xor rxor",
-    "equal": "eq",
-    "not_equal": "ne",
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
-}.items():
-    for _index, _name in enumerate(_names.split()):
-        setattr(Handle, f"__{_name}__", _operator(_function, reflected=bool(_index)))
+    __add__, __radd__ = _operators("add")
+    __sub__, __rsub__ = _operators("subtract")
+    __mul__, __rmul__ = _operators("multiply")
+    __truediv__, __rtruediv__ = _operators("divide")
+    __floordiv__, __rfloordiv__ = _operators("floor_divide")
+    __mod__, __rmod__ = _operators("remainder")
+    __pow__, __rpow__ = _operators("pow")
+    __and__, __rand__ = _operators("bitwise_and")
+    __or__, __ror__ = _operators("bitwise_or")
+    __xor__, __rxor__ = _operators("bitwise_xor")
+    __eq__ = _operators("equal")[0]  # type: ignore[assignment]
+    __ne__ = _operators("not_equal")[0]  # type: ignore[assignment]
+    __lt__ = _operators("less")[0]
+    __le__ = _operators("less_equal")[0]
+    __gt__ = _operators("greater")[0]
+    __ge__ = _operators("greater_equal")[0]
 
 
 class Record(Handle):
@@ -329,6 +329,53 @@ class Lowering:
         axes = normalize_axes(axis, handle.ndim, "mean")
         total = self.sum(handle, axes, keepdims, handle.dtype if handle.dtype.kind == "f" else np.dtype(float))
         return self.elementwise("divide", total, total.dtype.type(prod(handle.shape[i] for i in axes)))
+
+    def var(self, x: Any, axis: Any = None, correction: float = 0, keepdims: builtins.bool = False) -> Handle:
+        """Mean squared distance from the mean over axes, with `correction` taken off the number of entries."""
+        handle = self.handle(x)
+        handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
+        axes = normalize_axes(axis, handle.ndim, "var")
+        centred = handle - self.mean(handle, axes, keepdims=True)
+        freedom = builtins.max(prod(handle.shape[i] for i in axes) - correction, 0)
+        return self.sum(centred * centred, axes, keepdims) / self.handle(handle.dtype.type(freedom))
+
+    def vector_norm(
+        self, x: Any, axis: tuple[int, ...] | None = None, ord: float = 2, keepdims: builtins.bool = False
+    ) -> Handle:
+        """The norm of vectors along axes; of integers in float64."""
+        handle = self.handle(x)
+        handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
+        if ord == 2:
+            return self.elementwise("sqrt", self.sum(handle * handle, axis, keepdims))
+        powers = self.sum(abs(handle) ** self.handle(handle.dtype.type(ord)), axis, keepdims)
+        return powers ** self.handle(powers.dtype.type(1 / ord))
+
+    @property
+    def linalg(self) -> Linalg:
+        """What there is of linear algebra."""
+        return Linalg(self)
+
+    # ------------------------------------------------------------------------------------------------ running totals
+
+    def _accumulated(self, function: str, x: Any, axis: int) -> Handle:
+        handle = self.handle(x)
+        numpys: Any = {"sum": np.cumsum, "prod": np.cumprod}[function]
+        value = self._as(handle, numpys(np.ones(1, handle.dtype)).dtype)
+        return self.made(self.builder.accumulate(function, (value,), axis % handle.ndim))
+
+    def cumulative_sum(self, x: Any, axis: int = 0) -> Handle:
+        """Running sum along an axis, in the dtype that NumPy sums in."""
+        return self._accumulated("sum", x, axis)
+
+    def cumulative_prod(self, x: Any, axis: int = 0) -> Handle:
+        """Running product along an axis, in the dtype that NumPy multiplies in."""
+        return self._accumulated("prod", x, axis)
+
+    def recurred(self, x: Any, factor: Any) -> Handle:
+        """y[i] = x[i] + factor[i] · y[i-1] along the last axis."""
+        one, two = self.handle(x), self.handle(factor)
+        dtype = np.result_type(one.dtype, two.dtype)
+        return self.made(self.builder.accumulate("linear", (self._as(one, dtype), self._as(two, dtype)), one.ndim - 1))
 
     # ------------------------------------------------------------------------------------------------------ movement
 
@@ -579,6 +626,20 @@ class Lowering:
         """Entries at integer indices along an axis."""
         return self.getitem(x, (*(slice(None),) * (axis % x.ndim), self.handle(indices)))
 
+    def searchsorted(self, points: Any, x: Any, side: str = "left") -> Handle:
+        """How many of sorted points lie before x, NaN last: the number found from its highest bit down."""
+        row, x = self.handle(points), self.handle(x)
+        n = row.shape[0]
+        before = self._number(0, np.int64, x.shape)
+        for bit in reversed(range(n.bit_length())):
+            further = self.made(before) + 2**bit
+            index = self.elementwise("minimum", further, n) - 1
+            point = self.made(self.builder.gather(row.value, x.shape, (0,), (index.value,)))
+            nan, end = self.elementwise("isnan", x), self.elementwise("isnan", point)
+            passed = ~((x < point) | (end & ~nan)) if side == "right" else (point < x) | (nan & ~end)
+            before = self.where(passed & (further <= n), further, self.made(before)).value
+        return self.made(before)
+
     # --------------------------------------------------------------------------------------------- loops and branches
 
     def repeated(self, gate: Any, inputs: Sequence[Any]) -> Handle:
@@ -740,6 +801,16 @@ class Lowering:
             order = batch + rows + columns
             product = self.made(self.builder.reshape(flat, tuple(sizes[c] for c in order)))
         return self.permute_dims(product, tuple(order.index(c) for c in output))
+
+
+class Linalg:
+    """The functions of the standard's `linalg` that are made of others."""
+
+    def __init__(self, library: Lowering) -> None:
+        self.vector_norm = library.vector_norm
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotNative(f"the function linalg.{name}")
 
 
 def _progression(index: Value, length: int, common: tuple[int, ...], first: int) -> AxisMap | None:
