@@ -170,3 +170,51 @@ def test_interpolation(data):
 def test_the_next_float():
     x, y = (each.ravel() for each in np.meshgrid(SPECIAL, SPECIAL))
     assert_native(lambda x, y: np.nextafter(x, y), x, y)
+
+
+# -------------------------------------------------------------------------------------------------------------- sorting
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool"])
+@quick
+@given(st.data())
+def test_sorting(dtype, data):
+    x = data.draw(numbers("float64", special=dtype.startswith("float")))
+    x = x.astype(dtype)
+    axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    assert_native(lambda x: np.sort(x, axis=axis), x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@quick
+@given(st.data())
+def test_gradients_of_sorting(data):
+    """Equal entries share what arrives; what arrives at NaN goes to the NaN that was there."""
+    x = data.draw(numbers(special=data.draw(st.booleans())))
+    axis = data.draw(st.integers(0, x.ndim - 1))
+    weights = np.cos(np.arange(x.size)).reshape(x.shape)
+
+    def gradient(x):
+        return gw.vjp(lambda x: np.sort(x, axis=axis), x)[1](weights)[0]
+
+    assert_native(gradient, x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@quick
+@given(numbers(dimensions=2))
+def test_medians_and_quantiles(x):
+    if x.size:
+        assert_native(lambda x: (np.median(x), np.median(x, axis=0), np.quantile(x, [0.1, 0.5, 0.75], axis=-1)), x)
+        finite = np.nan_to_num(x, posinf=7, neginf=-7)
+        assert_native(gw.grad(lambda x: np.median(x) + np.sum(np.percentile(x, 30, axis=0))), finite)
+
+
+def test_sorting_inside_a_loop_is_native_where_numpy_would_be_quicker():
+    x = np.random.default_rng(0).standard_normal((3, 200))
+    assert_native(lambda x: gw.scan(lambda carry, row: (np.sort(carry + row), carry), x[0], x)[0], x)
+    compiled = gw.compile(np.sort)
+    assert np.array_equal(compiled(x), np.sort(x))
+    ((gate, reason),) = compiled.report().in_python
+    assert gate == "sort"
+    assert "NumPy does quicker" in reason

@@ -94,7 +94,11 @@ class Partition(_Reordering):
     ranks: tuple[int, ...]
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return np.partition(x, self.ranks, axis=self.axis) if xp is np else xp.sort(x, axis=self.axis)
+        if xp is np:
+            return np.partition(x, self.ranks, axis=self.axis)
+        if hasattr(xp, "rearranged"):
+            raise UnsupportedError("partitioning, in which the order of the others is NumPy's own")
+        return xp.sort(x, axis=self.axis)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Rearrange(Gate):
     def forward(self, xp: Any, x: Any, before: Any, after: Any) -> Any:
         if xp is np:
             return _rearranged(x, before, after, self.axis)
+        if hasattr(xp, "rearranged"):
+            return xp.rearranged(x, before, after, self.axis)
         if 0 not in before.shape and not libraries.is_lazy(before):
             source, target = (xp.argsort(array, axis=self.axis) for array in (before, after))
             owners = xp.take_along_axis(before, source, axis=self.axis)

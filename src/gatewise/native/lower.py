@@ -56,6 +56,10 @@ ELEMENTWISE = frozenset(
     ]
 )
 
+#: Lines are sorted by comparing each entry with every other: those of up to so many entries, or if there are no more
+#: comparisons than this. With more, NumPy is quicker in spite of the call; but that makes the whole of a loop Python's.
+SORTED_UP_TO, COMPARED, COMPARED_IN_LOOPS = 8, 1 << 14, 1 << 20
+
 _SAME_ON_BOOLEANS = {
     "bitwise_and": "logical_and",
     "bitwise_or": "logical_or",
@@ -182,8 +186,9 @@ class Lowering:
     uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
     inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, inside: builtins.bool = False) -> None:
         self.builder = builder
+        self.inside = inside  # whether the program is a loop's or a branch's
         self.assumptions: list[Value] = []
 
     # ------------------------------------------------------------------------------------------------ making handles
@@ -626,6 +631,78 @@ class Lowering:
         """Entries at integer indices along an axis."""
         return self.getitem(x, (*(slice(None),) * (axis % x.ndim), self.handle(indices)))
 
+    def _lines(self, x: Any, axis: int, what: str) -> Handle:
+        """x with an axis at the end; it must be short enough for every entry to be compared with every other."""
+        handle = self.handle(x)
+        place = axis % handle.ndim
+        n = handle.shape[place]
+        if n > SORTED_UP_TO and handle.value.size * n > (COMPARED_IN_LOOPS if self.inside else COMPARED):
+            raise NotNative(f"{what} an array of shape {handle.shape} along axis {place}, which NumPy does quicker")
+        return self.permute_dims(handle, (*(i for i in range(handle.ndim) if i != place), place))
+
+    def _from_lines(self, x: Handle, axis: int) -> Handle:
+        place, order = axis % x.ndim, list(range(x.ndim - 1))
+        order.insert(place, x.ndim - 1)
+        return self.permute_dims(x, tuple(order))
+
+    def _placed(self, lines: Handle) -> tuple[Handle, Handle]:
+        """For every entry of a line (the last axis but one) and every place, whether it is sorted there; the entries.
+
+        Its place is the number of entries before it: the smaller ones, and of equal ones those that stand before it;
+        NaN is larger than numbers.
+        """
+        n = lines.shape[-1]
+        one, other = self.expand_dims(lines, -1), self.expand_dims(lines, -2)
+        missing, there = self.elementwise("isnan", one), self.elementwise("isnan", other)
+        alike = (one == other) | (missing & there)
+        stands = self.handle(np.arange(n)[None, :] < np.arange(n)[:, None])
+        before = (other < one) | (missing & ~there) | (alike & stands)
+        places = self.sum(self.astype(before, "int64"), -1, keepdims=True)
+        return places == self.handle(np.arange(n)), one
+
+    def sort(self, x: Any, axis: int = -1) -> Handle:
+        """Short lines in increasing order, NaN last."""
+        lines = self._lines(x, axis, "sorting")
+        if not lines.value.size:
+            return self.handle(x)
+        here, entries = self._placed(lines)
+        kind = lines.dtype.kind
+        least = -np.inf if kind == "f" else False if kind == "b" else np.iinfo(lines.dtype).min
+        chosen = self.where(here, entries, self.handle(np.asarray(least, lines.dtype)))
+        return self._from_lines(self.max(chosen, -2), axis)
+
+    def argsort(
+        self, x: Any, axis: int = -1, descending: builtins.bool = False, stable: builtins.bool = True
+    ) -> Handle:
+        """Where the entries of short lines stand that come first, second, ... in increasing order."""
+        if descending:
+            raise NotNative("sorting from the largest down")
+        lines = self._lines(x, axis, "sorting")
+        if not lines.value.size:
+            return self.zeros(lines.shape, "int64")
+        here, _ = self._placed(lines)
+        own = self.expand_dims(self.handle(np.arange(lines.shape[-1])), -1)
+        return self._from_lines(self.sum(self.where(here, own, 0), -2), axis)
+
+    def rearranged(self, x: Any, before: Any, after: Any, axis: int) -> Handle:
+        """x as its owners moved from their places in `before` to those in `after`; equal ones share evenly."""
+        lines, old, new = (self._lines(each, axis, "rearranging") for each in (x, before, after))
+        if not lines.value.size:
+            return self.handle(x)
+
+        def spread(keys: Handle, place: int) -> tuple[Handle, Handle, Handle]:
+            """The keys, which are NaN, and the how manieth NaN that is."""
+            missing = self.elementwise("isnan", keys)
+            parts = keys, missing, self.cumulative_sum(self.astype(missing, "int64"), -1)
+            one, two, three = (self.expand_dims(part, place) for part in parts)
+            return one, two, three
+
+        (owner, gone, count), (wanted, lost, number) = spread(old, -2), spread(new, -1)
+        same = (owner == wanted) | (gone & lost & (count == number))
+        total = self.sum(self.where(same, self.expand_dims(lines, -2), lines.dtype.type(-0.0)), -1)
+        shares = self.sum(self.astype(same, lines.dtype), -1)
+        return self._from_lines(total / shares, axis)
+
     def searchsorted(self, points: Any, x: Any, side: str = "left") -> Handle:
         """How many of sorted points lie before x, NaN last: the number found from its highest bit down."""
         row, x = self.handle(points), self.handle(x)
@@ -837,17 +914,17 @@ def _closed(script: Script) -> Program:
     """The program of a loop's step, which captures nothing and is wholly native."""
     if script.captured:
         raise NotNative("a step that reads what is not among its arguments")
-    program = lowered(script)
+    program = lowered(script, inside=True)
     for value in program.values():
         if isinstance(value, Call):
             raise NotNative(f"a step with a gate that has no native form, {value.details()}")
     return program
 
 
-def lowered(script: Script) -> Program:
-    """The program that computes what `script` says."""
+def lowered(script: Script, inside: bool = False) -> Program:
+    """The program that computes what `script` says; `inside`, as part of a loop or branch."""
     builder = Builder()
-    library = Lowering(builder)
+    library = Lowering(builder, inside)
     handles: dict[Symbol, Handle] = {}
     inputs = []
     for position, symbol in enumerate((*script.inputs, *script.captured)):
