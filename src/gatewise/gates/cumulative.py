@@ -129,6 +129,8 @@ class Recurrence(Gate):
     def forward(self, xp: Any, x: Any, factor: Any) -> Any:
         if xp is np:
             return _recur(np.asarray(x), np.asarray(factor))
+        if hasattr(xp, "recurred"):
+            return xp.recurred(x, factor)
         out = [x[..., 0]]
         for i in range(1, x.shape[-1]):
             out.append(x[..., i] + factor[..., i] * out[-1])

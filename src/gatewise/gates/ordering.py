@@ -94,7 +94,11 @@ class Partition(_Reordering):
     ranks: tuple[int, ...]
 
     def forward(self, xp: Any, x: Any) -> Any:
-        return np.partition(x, self.ranks, axis=self.axis) if xp is np else xp.sort(x, axis=self.axis)
+        if xp is np:
+            return np.partition(x, self.ranks, axis=self.axis)
+        if hasattr(xp, "rearranged"):
+            raise UnsupportedError("partitioning, in which the order of the others is NumPy's own")
+        return xp.sort(x, axis=self.axis)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Rearrange(Gate):
     def forward(self, xp: Any, x: Any, before: Any, after: Any) -> Any:
         if xp is np:
             return _rearranged(x, before, after, self.axis)
+        if hasattr(xp, "rearranged"):
+            return xp.rearranged(x, before, after, self.axis)
         if 0 not in before.shape and not libraries.is_lazy(before):
             source, target = (xp.argsort(array, axis=self.axis) for array in (before, after))
             owners = xp.take_along_axis(before, source, axis=self.axis)
@@ -376,21 +382,26 @@ class Stretch(Gate):
 
     def forward(self, xp: Any, x: Any, points: Any, heights: Any) -> Any:
         if xp is np:
-            return self.find(*(np.asarray(array) for array in (x, points, heights)))
-        found = self.find(*(libraries.to_numpy(array, self.name) for array in (x, points, heights)))
+            return self.find(np, *(np.asarray(array) for array in (x, points, heights)))
+        if hasattr(xp, "getitem"):
+            return self.find(xp, *(xp.asarray(array) for array in (x, points, heights)))
+        found = self.find(np, *(libraries.to_numpy(array, self.name) for array in (x, points, heights)))
         return libraries.placed(xp, found, points)
 
-    def find(self, x: Any, points: Any, heights: Any) -> Any:
-        """The answer, for NumPy arrays."""
-        on = np.clip(np.searchsorted(points, x, side="right") - 1, 0, len(points) - 1)
+    def find(self, xp: Any, x: Any, points: Any, heights: Any) -> Any:
+        """The answer, by a library whose arrays take arrays of indices."""
+        last = points.shape[0] - 1
+        on = xp.minimum(xp.maximum(xp.searchsorted(points, x, side="right") - 1, 0), last)
         if self.answer == "on":
             return on
+        end = xp.zeros((1,), dtype="float64")
         with np.errstate(all="ignore"):
-            slopes = np.concatenate([[0.0], np.diff(heights) / np.diff(points), [0.0]])
+            slopes = xp.concat([end, (heights[1:] - heights[:-1]) / (points[1:] - points[:-1]), end])
         before, after, hit = slopes[on], slopes[on + 1], x == points[on]
         if self.answer == "flat":
-            return hit & ~(np.real(before * np.conj(after)) > 0)
-        return np.clip(np.where(hit & (np.abs(before) < np.abs(after)), on - 1, on), 0, len(points) - 2)
+            return hit & ~(xp.real(before * xp.conj(after)) > 0)
+        start = xp.where(hit & (xp.abs(before) < xp.abs(after)), on - 1, on)
+        return xp.minimum(xp.maximum(start, 0), last - 1)
 
     def infer(self, *specs: Spec) -> Spec:
         return Spec(specs[0].shape, np.dtype(bool if self.answer == "flat" else np.intp))

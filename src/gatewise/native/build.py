@@ -181,6 +181,7 @@ class _Builder:
             writes = [write.address.base for write in nest.writes]
             made = _Step(step, nest, reads, writes)
             divisible = not nest.sequential and nest.extents and nest.extents[0] >= 2 * self.threads
+            divisible = divisible and not any(item.along == 0 for item in nest.items)
             if divisible and self.threads > 1 and work_of(step) >= SHARED_FROM:
                 made.parts = self.threads
             return made

@@ -20,7 +20,7 @@ from llvmlite import ir
 from gatewise.native import arithmetic
 from gatewise.native.arithmetic import literal, memory_type, scalar_type, splat, widened
 from gatewise.native.nest import Address, Item, Nest, Write, strides_of
-from gatewise.native.values import Constant, Map, Value
+from gatewise.native.values import Accumulate, Constant, Map, Value
 
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = ir.PointerType()
@@ -103,6 +103,7 @@ class NestEmitter:
         self.rank = len(nest.extents)
         self.indices: list[Any] = []
         self.numbers: dict[Item, Any] = {}
+        self.totals: dict[Item, Any] = {}  # registers of what runs along the innermost axis
         inner = [item for item in nest.items if item.depth == self.rank]
         widest = max((item.value.dtype.itemsize for item in inner), default=8)
         self.lanes = 1
@@ -152,6 +153,7 @@ class NestEmitter:
         else:
             start, stop = self.bounds if level == 0 else (whole(0), whole(self.nest.extents[level]))
             if level == self.rank - 1:
+                self._begin_totals()
                 self._innermost(start, stop)
             else:
                 with counted(self.builder, start, stop) as index:
@@ -228,11 +230,80 @@ class NestEmitter:
             return self.builder.add(scaled, literal(start, value.dtype, _lanes_of(index))) if start else scaled
         if isinstance(value, Constant):
             return literal(value.array.reshape(())[()], value.dtype, lanes)
-        assert isinstance(value, Map)
         operands = [self._operand(operand, lanes) for operand in item.operands]
+        if item.along is not None:
+            if item.along == self.rank - 1:
+                return self._along_lanes(item, operands, lanes)
+            return self._after_row(item, operands, lanes, mask)
+        assert isinstance(value, Map)
         return arithmetic.emit(
             self.builder, value.function, value.dtype, tuple(o.value.dtype for o in item.operands), *operands
         )
+
+    # ------------------------------------------------------------------------------------------------ running totals
+
+    def _begin_totals(self) -> None:
+        """What comes before the first entry of running totals along the innermost axis."""
+        for item in self.nest.items:
+            if item.along == self.rank - 1 and item.address is None:
+                if item not in self.totals:
+                    self.totals[item] = self._register(scalar_type(item.value.dtype))
+                self.builder.store(_before_first(item.value), self.totals[item])
+
+    def _along_lanes(self, item: Item, operands: list[Any], lanes: int) -> Any:
+        """Running totals from lane to lane: sums by halving, what depends on the order one lane after the other."""
+        builder, value, register = self.builder, item.value, self.totals[item]
+        assert isinstance(value, Accumulate)
+        dtype, kind = value.dtype, scalar_type(value.dtype)
+        total = builder.load(register, typ=kind)
+        if value.function == "linear":
+            operands[1] = self._factor(item, operands[1], lanes)
+        if lanes == 1:
+            total = _continued(builder, value, total, *operands)
+            builder.store(total, register)
+            return total
+        if value.function == "sum":
+            sums, step = operands[0], 1
+            nothing = ir.Constant(sums.type, [_before_first(value)] * lanes)
+            while step < lanes:
+                places = [lanes + i - step if i >= step else i for i in range(lanes)]
+                behind = builder.shuffle_vector(nothing, sums, ir.Constant(ir.VectorType(I32, lanes), places))
+                sums = combined(builder, "sum", dtype, sums, behind)
+                step *= 2
+            last = builder.extract_element(sums, ir.Constant(I32, lanes - 1))
+            builder.store(combined(builder, "sum", dtype, total, last), register)
+            return combined(builder, "sum", dtype, splat(builder, total, lanes), sums)
+        made: Any = ir.Constant(widened(kind, lanes), ir.Undefined)
+        for lane in range(lanes):
+            place = ir.Constant(I32, lane)
+            total = _continued(builder, value, total, *[builder.extract_element(x, place) for x in operands])
+            made = builder.insert_element(made, total, place)
+        builder.store(total, register)
+        return made
+
+    def _after_row(self, item: Item, operands: list[Any], lanes: int, mask: Any) -> Any:
+        """Running totals from row to row: what came before is read where it was stored."""
+        builder, value, axis = self.builder, item.value, item.along
+        assert isinstance(value, Accumulate)
+        assert axis is not None
+        here = self.indices[axis]
+        first = builder.icmp_signed("==", here, whole(0))
+        self.indices[axis] = builder.select(first, whole(0), builder.sub(here, whole(1)))
+        address = next(write.address for write in self.nest.writes if write.root is value)
+        before = self._load(address, value.dtype, lanes, mask)
+        self.indices[axis] = here
+        before = builder.select(first, splat(builder, _before_first(value), lanes), before)
+        if value.function == "linear":
+            operands[1] = self._factor(item, operands[1], lanes)
+        return _continued(builder, value, before, *operands)
+
+    def _factor(self, item: Item, factor: Any, lanes: int) -> Any:
+        """The factors of a recurrence, with 0 for the first, so that it takes nothing from what is before it."""
+        builder, axis = self.builder, item.along
+        assert axis is not None
+        index = self._lane_indices(axis, lanes)
+        first = builder.icmp_signed("==", index, ir.Constant(index.type, None))
+        return builder.select(first, ir.Constant(factor.type, None), factor)
 
     def _operand(self, item: Item, lanes: int) -> Any:
         number = self.numbers[item]
@@ -497,6 +568,19 @@ class NestEmitter:
             old = self._load(write.address, dtype, 1, None)
             number = combined(builder, str(write.function), dtype, old, number)
         self._store(write.address, number, dtype, 1, None)
+
+
+def _before_first(value: Any) -> ir.Constant:
+    """What running totals begin with, so that the first is what comes in, a negative zero too."""
+    dtype = value.dtype
+    return literal(1 if value.function == "prod" else -0.0 if dtype.kind == "f" else 0, dtype)
+
+
+def _continued(builder: ir.IRBuilder, value: Accumulate, before: Any, x: Any, factor: Any = None) -> Any:
+    """The next of running totals."""
+    if factor is None:
+        return combined(builder, value.function, value.dtype, before, x)
+    return combined(builder, "sum", value.dtype, x, combined(builder, "prod", value.dtype, factor, before))
 
 
 def neutral_of(function: str, dtype: np.dtype[Any]) -> ir.Constant:

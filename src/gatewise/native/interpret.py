@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gatewise.native.values import (
+    Accumulate,
     Assemble,
     AxisMap,
     Call,
@@ -70,6 +71,8 @@ def _value(value: Value, operands: list[Any], arguments: Sequence[Any]) -> Any:
             return operands[0].reshape(value.shape)
         case Reduce():
             return np.asarray(getattr(np, value.function)(operands[0], axis=value.axes)).astype(value.dtype)
+        case Accumulate():
+            return _accumulated(value, operands)
         case Product():
             return operands[0] @ operands[1]
         case Convolve():
@@ -97,6 +100,17 @@ def _value(value: Value, operands: list[Any], arguments: Sequence[Any]) -> Any:
             parts = iter(operands)
             return value.gate.forward(np, *[next(parts) if a is None else a[0] for a in value.arguments])
     raise AssertionError(f"no meaning for {value}")
+
+
+def _accumulated(value: Accumulate, operands: list[Any]) -> Any:
+    """Running totals, one entry after the other."""
+    out, *factors = (np.moveaxis(operand, value.axis, 0).copy() for operand in operands)
+    for i in range(1, len(out)):
+        if value.function == "linear":
+            out[i] += factors[0][i] * out[i - 1]
+        else:
+            out[i] = out[i - 1] * out[i] if value.function == "prod" else out[i - 1] + out[i]
+    return np.moveaxis(out, 0, value.axis)
 
 
 def _repeat(value: Repeat, operands: list[Any]) -> list[Any]:

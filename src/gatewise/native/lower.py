@@ -40,7 +40,7 @@ ELEMENTWISE = frozenset(
         *("add", "subtract", "multiply", "divide", "pow", "remainder", "floor_divide", "negative", "positive", "abs"),
         *("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "square", "reciprocal", "cbrt", "logaddexp"),
         *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
-        *("maximum", "minimum", "sign", "floor", "ceil", "round", "trunc", "copysign", "hypot"),
+        *("maximum", "minimum", "sign", "floor", "ceil", "round", "trunc", "copysign", "hypot", "nextafter"),
         *(
             "equal",
             "not_equal",
@@ -58,6 +58,10 @@ ELEMENTWISE = frozenset(
     ]
 )
 
+#: Lines are sorted by comparing each entry with every other: those of up to so many entries, or if there are no more
+#: comparisons than this. With more, NumPy is quicker in spite of the call; but that makes the whole of a loop Python's.
+SORTED_UP_TO, COMPARED, COMPARED_IN_LOOPS = 8, 1 << 14, 1 << 20
+
 _SAME_ON_BOOLEANS = {
     "bitwise_and": "logical_and",
     "bitwise_or": "logical_or",
@@ -71,6 +75,18 @@ _SAME_ON_BOOLEANS = {
 
 class NotNative(AttributeError):  # noqa: N818  (it is caught where gates are lowered, and never seen)
     """A gate asks for something that has no native form."""
+
+
+def _operators(function: str) -> tuple[Callable[[Handle, Any], Handle], Callable[[Handle, Any], Handle]]:
+    """An operator of handles, and the same with its operands in the other order."""
+
+    def method(self: Handle, other: Any) -> Handle:
+        return self.library.elementwise(function, self, other)
+
+    def reflected(self: Handle, other: Any) -> Handle:
+        return self.library.elementwise(function, other, self)
+
+    return method, reflected
 
 
 class Handle:
@@ -130,34 +146,22 @@ class Handle:
     def __invert__(self) -> Handle:
         return self.library.elementwise("bitwise_invert", self)
 
-
-def _operator(function: str, reflected: bool) -> Callable[[Handle, Any], Handle]:
-    def method(self: Handle, other: Any) -> Handle:
-        return self.library.elementwise(function, *((other, self) if reflected else (self, other)))
-
-    return method
-
-
-for _function, _names in {
-    "add": "add radd",
-    "subtract": "sub rsub",
-    "multiply": "mul rmul",
-    "divide": "truediv rtruediv",
-    "floor_divide": "floordiv rfloordiv",
-    "remainder": "mod rmod",
-    "pow": "pow rpow",
-    "bitwise_and": "and rand",
-    "bitwise_or": "or ror",
-    "bitwise_xor": "xor rxor",
-    "equal": "eq",
-    "not_equal": "ne",
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
-}.items():
-    for _index, _name in enumerate(_names.split()):
-        setattr(Handle, f"__{_name}__", _operator(_function, reflected=bool(_index)))
+    __add__, __radd__ = _operators("add")
+    __sub__, __rsub__ = _operators("subtract")
+    __mul__, __rmul__ = _operators("multiply")
+    __truediv__, __rtruediv__ = _operators("divide")
+    __floordiv__, __rfloordiv__ = _operators("floor_divide")
+    __mod__, __rmod__ = _operators("remainder")
+    __pow__, __rpow__ = _operators("pow")
+    __and__, __rand__ = _operators("bitwise_and")
+    __or__, __ror__ = _operators("bitwise_or")
+    __xor__, __rxor__ = _operators("bitwise_xor")
+    __eq__ = _operators("equal")[0]  # type: ignore[assignment]
+    __ne__ = _operators("not_equal")[0]  # type: ignore[assignment]
+    __lt__ = _operators("less")[0]
+    __le__ = _operators("less_equal")[0]
+    __gt__ = _operators("greater")[0]
+    __ge__ = _operators("greater_equal")[0]
 
 
 class Record(Handle):
@@ -184,8 +188,9 @@ class Lowering:
     uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
     inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, math.e, None
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, inside: builtins.bool = False) -> None:
         self.builder = builder
+        self.inside = inside  # whether the program is a loop's or a branch's
         self.assumptions: list[Value] = []
 
     # ------------------------------------------------------------------------------------------------ making handles
@@ -331,6 +336,53 @@ class Lowering:
         axes = normalize_axes(axis, handle.ndim, "mean")
         total = self.sum(handle, axes, keepdims, handle.dtype if handle.dtype.kind == "f" else np.dtype(float))
         return self.elementwise("divide", total, total.dtype.type(prod(handle.shape[i] for i in axes)))
+
+    def var(self, x: Any, axis: Any = None, correction: float = 0, keepdims: builtins.bool = False) -> Handle:
+        """Mean squared distance from the mean over axes, with `correction` taken off the number of entries."""
+        handle = self.handle(x)
+        handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
+        axes = normalize_axes(axis, handle.ndim, "var")
+        centred = handle - self.mean(handle, axes, keepdims=True)
+        freedom = builtins.max(prod(handle.shape[i] for i in axes) - correction, 0)
+        return self.sum(centred * centred, axes, keepdims) / self.handle(handle.dtype.type(freedom))
+
+    def vector_norm(
+        self, x: Any, axis: tuple[int, ...] | None = None, ord: float = 2, keepdims: builtins.bool = False
+    ) -> Handle:
+        """The norm of vectors along axes; of integers in float64."""
+        handle = self.handle(x)
+        handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
+        if ord == 2:
+            return self.elementwise("sqrt", self.sum(handle * handle, axis, keepdims))
+        powers = self.sum(abs(handle) ** self.handle(handle.dtype.type(ord)), axis, keepdims)
+        return powers ** self.handle(powers.dtype.type(1 / ord))
+
+    @property
+    def linalg(self) -> Linalg:
+        """What there is of linear algebra."""
+        return Linalg(self)
+
+    # ------------------------------------------------------------------------------------------------ running totals
+
+    def _accumulated(self, function: str, x: Any, axis: int) -> Handle:
+        handle = self.handle(x)
+        numpys: Any = {"sum": np.cumsum, "prod": np.cumprod}[function]
+        value = self._as(handle, numpys(np.ones(1, handle.dtype)).dtype)
+        return self.made(self.builder.accumulate(function, (value,), axis % handle.ndim))
+
+    def cumulative_sum(self, x: Any, axis: int = 0) -> Handle:
+        """Running sum along an axis, in the dtype that NumPy sums in."""
+        return self._accumulated("sum", x, axis)
+
+    def cumulative_prod(self, x: Any, axis: int = 0) -> Handle:
+        """Running product along an axis, in the dtype that NumPy multiplies in."""
+        return self._accumulated("prod", x, axis)
+
+    def recurred(self, x: Any, factor: Any) -> Handle:
+        """y[i] = x[i] + factor[i] · y[i-1] along the last axis."""
+        one, two = self.handle(x), self.handle(factor)
+        dtype = np.result_type(one.dtype, two.dtype)
+        return self.made(self.builder.accumulate("linear", (self._as(one, dtype), self._as(two, dtype)), one.ndim - 1))
 
     # ------------------------------------------------------------------------------------------------------ movement
 
@@ -581,6 +633,92 @@ class Lowering:
         """Entries at integer indices along an axis."""
         return self.getitem(x, (*(slice(None),) * (axis % x.ndim), self.handle(indices)))
 
+    def _lines(self, x: Any, axis: int, what: str) -> Handle:
+        """x with an axis at the end; it must be short enough for every entry to be compared with every other."""
+        handle = self.handle(x)
+        place = axis % handle.ndim
+        n = handle.shape[place]
+        if n > SORTED_UP_TO and handle.value.size * n > (COMPARED_IN_LOOPS if self.inside else COMPARED):
+            raise NotNative(f"{what} an array of shape {handle.shape} along axis {place}, which NumPy does quicker")
+        return self.permute_dims(handle, (*(i for i in range(handle.ndim) if i != place), place))
+
+    def _from_lines(self, x: Handle, axis: int) -> Handle:
+        place, order = axis % x.ndim, list(range(x.ndim - 1))
+        order.insert(place, x.ndim - 1)
+        return self.permute_dims(x, tuple(order))
+
+    def _placed(self, lines: Handle) -> tuple[Handle, Handle]:
+        """For every entry of a line (the last axis but one) and every place, whether it is sorted there; the entries.
+
+        Its place is the number of entries before it: the smaller ones, and of equal ones those that stand before it;
+        NaN is larger than numbers.
+        """
+        n = lines.shape[-1]
+        one, other = self.expand_dims(lines, -1), self.expand_dims(lines, -2)
+        missing, there = self.elementwise("isnan", one), self.elementwise("isnan", other)
+        alike = (one == other) | (missing & there)
+        stands = self.handle(np.arange(n)[None, :] < np.arange(n)[:, None])
+        before = (other < one) | (missing & ~there) | (alike & stands)
+        places = self.sum(self.astype(before, "int64"), -1, keepdims=True)
+        return places == self.handle(np.arange(n)), one
+
+    def sort(self, x: Any, axis: int = -1) -> Handle:
+        """Short lines in increasing order, NaN last."""
+        lines = self._lines(x, axis, "sorting")
+        if not lines.value.size:
+            return self.handle(x)
+        here, entries = self._placed(lines)
+        kind = lines.dtype.kind
+        least = -np.inf if kind == "f" else False if kind == "b" else np.iinfo(lines.dtype).min
+        chosen = self.where(here, entries, self.handle(np.asarray(least, lines.dtype)))
+        return self._from_lines(self.max(chosen, -2), axis)
+
+    def argsort(
+        self, x: Any, axis: int = -1, descending: builtins.bool = False, stable: builtins.bool = True
+    ) -> Handle:
+        """Where the entries of short lines stand that come first, second, ... in increasing order."""
+        if descending:
+            raise NotNative("sorting from the largest down")
+        lines = self._lines(x, axis, "sorting")
+        if not lines.value.size:
+            return self.zeros(lines.shape, "int64")
+        here, _ = self._placed(lines)
+        own = self.expand_dims(self.handle(np.arange(lines.shape[-1])), -1)
+        return self._from_lines(self.sum(self.where(here, own, 0), -2), axis)
+
+    def rearranged(self, x: Any, before: Any, after: Any, axis: int) -> Handle:
+        """x as its owners moved from their places in `before` to those in `after`; equal ones share evenly."""
+        lines, old, new = (self._lines(each, axis, "rearranging") for each in (x, before, after))
+        if not lines.value.size:
+            return self.handle(x)
+
+        def spread(keys: Handle, place: int) -> tuple[Handle, Handle, Handle]:
+            """The keys, which are NaN, and the how manieth NaN that is."""
+            missing = self.elementwise("isnan", keys)
+            parts = keys, missing, self.cumulative_sum(self.astype(missing, "int64"), -1)
+            one, two, three = (self.expand_dims(part, place) for part in parts)
+            return one, two, three
+
+        (owner, gone, count), (wanted, lost, number) = spread(old, -2), spread(new, -1)
+        same = (owner == wanted) | (gone & lost & (count == number))
+        total = self.sum(self.where(same, self.expand_dims(lines, -2), lines.dtype.type(-0.0)), -1)
+        shares = self.sum(self.astype(same, lines.dtype), -1)
+        return self._from_lines(total / shares, axis)
+
+    def searchsorted(self, points: Any, x: Any, side: str = "left") -> Handle:
+        """How many of sorted points lie before x, NaN last: the number found from its highest bit down."""
+        row, x = self.handle(points), self.handle(x)
+        n = row.shape[0]
+        before = self._number(0, np.int64, x.shape)
+        for bit in reversed(range(n.bit_length())):
+            further = self.made(before) + 2**bit
+            index = self.elementwise("minimum", further, n) - 1
+            point = self.made(self.builder.gather(row.value, x.shape, (0,), (index.value,)))
+            nan, end = self.elementwise("isnan", x), self.elementwise("isnan", point)
+            passed = ~((x < point) | (end & ~nan)) if side == "right" else (point < x) | (nan & ~end)
+            before = self.where(passed & (further <= n), further, self.made(before)).value
+        return self.made(before)
+
     # --------------------------------------------------------------------------------------------- loops and branches
 
     def repeated(self, gate: Any, inputs: Sequence[Any]) -> Handle:
@@ -744,6 +882,16 @@ class Lowering:
         return self.permute_dims(product, tuple(order.index(c) for c in output))
 
 
+class Linalg:
+    """The functions of the standard's `linalg` that are made of others."""
+
+    def __init__(self, library: Lowering) -> None:
+        self.vector_norm = library.vector_norm
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotNative(f"the function linalg.{name}")
+
+
 def _progression(index: Value, length: int, common: tuple[int, ...], first: int) -> AxisMap | None:
     """An index array that is known and counts evenly along one axis, such as np.arange(n), as an axis map."""
     if not isinstance(index, Constant):
@@ -768,17 +916,17 @@ def _closed(script: Script) -> Program:
     """The program of a loop's step, which captures nothing and is wholly native."""
     if script.captured:
         raise NotNative("a step that reads what is not among its arguments")
-    program = lowered(script)
+    program = lowered(script, inside=True)
     for value in program.values():
         if isinstance(value, Call):
             raise NotNative(f"a step with a gate that has no native form, {value.details()}")
     return program
 
 
-def lowered(script: Script) -> Program:
-    """The program that computes what `script` says."""
+def lowered(script: Script, inside: bool = False) -> Program:
+    """The program that computes what `script` says; `inside`, as part of a loop or branch."""
     builder = Builder()
-    library = Lowering(builder)
+    library = Lowering(builder, inside)
     handles: dict[Symbol, Handle] = {}
     inputs = []
     for position, symbol in enumerate((*script.inputs, *script.captured)):

@@ -14,6 +14,7 @@ from typing import Any
 
 from gatewise.native.schedule import Loop, base_of, is_stored_or_given
 from gatewise.native.values import (
+    Accumulate,
     AxisMap,
     Constant,
     Gather,
@@ -49,6 +50,7 @@ class Item:
     operands: tuple[Item, ...] = ()
     address: Address | None = None  # of a load
     iota: AxisMap | None = None
+    along: int | None = None  # of running totals, the axis
     depth: int = 0
 
 
@@ -91,6 +93,7 @@ class Nest:
                 tuple(numbers[operand] for operand in item.operands),
                 at(item.address),
                 item.iota,
+                item.along,
             )
             for item in self.items
         )
@@ -104,6 +107,8 @@ def _kind_of(value: Value) -> Any:
     """What an item computes, if it is not loaded."""
     if isinstance(value, Map):
         return value.function
+    if isinstance(value, Accumulate):
+        return "running", value.function
     return value.array.tobytes() if isinstance(value, Constant) and value.size == 1 else type(value).__name__
 
 
@@ -151,7 +156,7 @@ def nest_of(loop: Loop, stored: set[Value]) -> Nest:
             return []
         if isinstance(value, View):
             return [(value.source, _composed(value.axes, maps))]
-        if isinstance(value, Map):
+        if isinstance(value, Map | Accumulate):
             return [(part, maps) for part in value.parts]
         if isinstance(value, Gather):
             return [(index, maps) for index in value.indices]
@@ -170,6 +175,8 @@ def nest_of(loop: Loop, stored: set[Value]) -> Nest:
             return Item(value, tuple(operands), address=place)
         if isinstance(value, Iota):
             return Item(value, iota=maps[value.axis])
+        if isinstance(value, Accumulate):  # always stored, so that it is only computed at its own place
+            return Item(value, tuple(operands), along=value.axis)
         return Item(value, tuple(operands))
 
     writes = []
@@ -283,6 +290,8 @@ def _permute(nest: Nest, order: list[int]) -> None:
     for item in nest.items:
         if item.iota is not None and item.iota[0] >= 0:
             item.iota = (order.index(item.iota[0]), *item.iota[1:])
+        if item.along is not None:
+            item.along = order.index(item.along)
     for write in nest.writes:
         write.reduced = frozenset(order.index(i) for i in write.reduced)
 
@@ -309,10 +318,11 @@ def _merge(nest: Nest) -> None:
             _drop(nest, axis)
     for axis in reversed(range(len(nest.extents) - 1)):
         length = nest.extents[axis + 1]
-        iotas = {item.iota[0] for item in nest.items if item.iota is not None}
+        single = {item.iota[0] for item in nest.items if item.iota is not None}
+        single |= {item.along for item in nest.items if item.along is not None}
         alike = all((axis in write.reduced) == (axis + 1 in write.reduced) for write in nest.writes)
         gapless = all(a.strides[axis] == a.strides[axis + 1] * length for a in _addresses(nest))
-        if alike and gapless and not {axis, axis + 1} & iotas:
+        if alike and gapless and not {axis, axis + 1} & single:
             nest.extents[axis + 1] *= nest.extents[axis]
             _drop(nest, axis)
 
@@ -325,6 +335,8 @@ def _drop(nest: Nest, axis: int) -> None:
         if item.iota is not None:
             place, step, start = item.iota
             item.iota = (-1, 0, start) if place == axis else (place - (place > axis), step, start)
+        if item.along is not None:
+            item.along -= item.along > axis
     for write in nest.writes:
         write.reduced = frozenset(i - (i > axis) for i in write.reduced if i != axis)
 
@@ -336,7 +348,7 @@ def _find_depths(nest: Nest) -> None:
             depth = max([depth, *(i + 1 for i, step in enumerate(item.address.strides) if step)])
         if item.iota is not None and item.iota[0] >= 0:
             depth = item.iota[0] + 1
-        item.depth = depth
+        item.depth = depth if item.along is None else len(nest.extents)
 
 
 Emitter = Callable[..., Any]

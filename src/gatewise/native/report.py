@@ -18,7 +18,7 @@ import numpy as np
 
 from gatewise.native.nest import Address, Nest
 from gatewise.native.schedule import Again, Leave, Loop, Multiply
-from gatewise.native.values import Map, Value
+from gatewise.native.values import Accumulate, Map, Value
 
 #: Functions that no arithmetic is done for.
 _FREE = frozenset({"cast", "where"})
@@ -299,12 +299,12 @@ def _traffic(nest: Nest) -> tuple[int, int]:
 
 
 def _computed(nest: Nest) -> list[Any]:
-    return [item for item in nest.items if isinstance(item.value, Map) and item.address is None]
+    return [item for item in nest.items if isinstance(item.value, Map | Accumulate) and item.address is None]
 
 
 def _functions(nest: Nest) -> str:
     """The functions that a loop computes, in order, each with how often it stands there."""
-    names = [str(item.value.function) for item in _computed(nest)]
+    names = [f"{'running ' if item.along is not None else ''}{item.value.function}" for item in _computed(nest)]
     names += [f"{'+' if not write.reduced else ''}{write.function}" for write in nest.writes if write.function]
     counts = Counter(names)
     return ", ".join(f"{count} {name}" if count > 1 else name for name, count in counts.items()) or "copy"

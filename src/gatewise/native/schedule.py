@@ -15,6 +15,7 @@ from typing import Any
 
 from gatewise.native.values import (
     MANY,
+    Accumulate,
     Assemble,
     AxisMap,
     Call,
@@ -150,7 +151,7 @@ def _must_be_stored(program: Program, values: list[Value]) -> set[Value]:
         if not isinstance(output, Input | Constant):
             stored.add(output)
     for value in values:
-        if isinstance(value, Reduce | Product | Convolve | Assemble | Scatter | Call | Repeat | Result):
+        if isinstance(value, Accumulate | Reduce | Product | Convolve | Assemble | Scatter | Call | Repeat | Result):
             stored.add(value)
         if isinstance(value, Product):
             in_memory(value.left)
@@ -342,6 +343,6 @@ def work_of(loop: Loop) -> int:
             continue
         seen.add(value)
         cost += COSTS.get(value.function, 1) if isinstance(value, Map) else 1
-        if isinstance(value, Map | View | Gather | Iota):
+        if isinstance(value, Map | Accumulate | View | Gather | Iota):
             stack.extend(value.operands)
     return cost * prod(loop.domain)

@@ -22,6 +22,7 @@ import numpy as np
 from gatewise import tree
 from gatewise.native import entry
 from gatewise.native.values import (
+    Accumulate,
     Assemble,
     AxisMap,
     Call,
@@ -283,7 +284,8 @@ class _Writer:
                 once = len(readers[value]) == 1 and readers[value][0] == lines[0]
                 if (
                     once
-                    and isinstance(value, Map | Reduce | Product | Gather)
+                    and isinstance(value, Map | Accumulate | Reduce | Product | Gather)
+                    and not (isinstance(value, Accumulate) and value.function == "linear")
                     and not self._has_name(value)
                     and value not in results
                 ):
@@ -418,6 +420,8 @@ class _Writer:
                 self._again(value)
             case Result():
                 pass
+            case Accumulate(function="linear"):
+                self._recurred(value)
             case Call():
                 self._called(value)
             case Convolve():
@@ -474,6 +478,15 @@ class _Writer:
             self.lines.append(f"np.add.at({name}, ({key},), {piece})")
         else:
             self.lines.append(f"{name}[{key}] = {piece}")
+
+    def _recurred(self, value: Accumulate) -> None:
+        """A recurrence, step by step."""
+        x, factor = (self._read(part, typed=True) for part in value.parts)
+        self._bind(value, f"{x.within(_ATOM)}.copy()")
+        name, lead = self.known[value].text, ":, " * value.axis
+        self.lines.append(f"for i in range(1, {value.shape[value.axis]}):")
+        behind = f"{factor.within(_ATOM)}[{lead}i] * {name}[{lead}i - 1]"
+        self.lines.append(f"    {name}[{lead}i] += {behind}")
 
     def _called(self, value: Call) -> None:
         gate, arguments = value.gate, value.arguments
@@ -579,6 +592,9 @@ class _Writer:
                 return Text(f"{source}.reshape({_shape(value.shape)})", _ATOM, value.shape)
             case Reduce():
                 return self._reduced(value)
+            case Accumulate():
+                source = self._read(value.parts[0], typed=True).text
+                return Text(f"np.cum{value.function}({source}, axis={value.axis})", _ATOM, value.shape)
             case Product():
                 left, right = self._read(value.left).within(_TERM), self._read(value.right).within(_SIGN)
                 return Text(f"{left} @ {right}", _TERM, value.shape)

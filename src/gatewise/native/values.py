@@ -163,6 +163,26 @@ class Reduce(Value):
         return f"{self.function}{list(self.axes)}"
 
 
+class Accumulate(Value):
+    """Running totals along one axis: each entry is a function of the one before it and of what comes in at its place.
+
+    The first entry is the first of the source. After it, "sum" and "prod" add and multiply what comes in, "linear" adds
+    it to the entry before times a factor of the same shape.
+    """
+
+    __slots__ = ("axis", "function", "parts")
+    function: str
+    parts: tuple[Value, ...]  # what comes in, and for "linear" the factors
+    axis: int
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return self.parts
+
+    def details(self) -> str:
+        return f"{self.function}[{self.axis}]"
+
+
 class Product(Value):
     """The matrix product of (..., m, k) and (..., k, n), whose leading axes are equal."""
 
@@ -517,6 +537,14 @@ class Builder:
             total = found if total is None else self.map("logical_or", total, found, dtype=source.dtype)
         return total
 
+    def accumulate(self, function: str, parts: tuple[Value, ...], axis: int) -> Value:
+        """Running totals along an axis."""
+        source = parts[0]
+        if source.shape[axis] < 2 or not source.size:
+            return source
+        made: Value = self._make(Accumulate, source.shape, source.dtype, function=function, parts=parts, axis=axis)
+        return made
+
     def product(self, left: Value, right: Value) -> Value:
         """Matrix product of the last two axes; leading axes equal."""
         shape = (*left.shape[:-1], right.shape[-1])
@@ -818,7 +846,7 @@ def check(program: Program) -> None:
             assert operand.number < value.number or isinstance(value, Call), (
                 f"{value} comes before its operand {operand}"
             )
-        if isinstance(value, Map):
+        if isinstance(value, Map | Accumulate):
             assert all(part.shape == value.shape for part in value.parts), f"{value}: operands differ in shape"
         elif isinstance(value, View):
             assert len(value.axes) == len(value.source.shape), f"{value}: an axis map per source axis"

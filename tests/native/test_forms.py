@@ -1,0 +1,220 @@
+"""Native forms on made-up inputs: compiled, as text, interpreted and eager, they give the same."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import gatewise as gw
+from gatewise.native.interpret import interpret
+from gatewise.tree import flatten
+
+SPECIAL = [0.0, -0.0, 1.0, -1.5, 0.25, 3.0, np.inf, -np.inf, np.nan]
+TOLERANCE = {"f4": 2e-5, "c8": 2e-5, "f2": 4e-3}
+
+
+def assert_same(found, expected, signs=False) -> None:
+    for one, other in zip(flatten(found)[0], flatten(expected)[0], strict=True):
+        one, other = np.asarray(one), np.asarray(other)
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+        tolerance = TOLERANCE.get(one.dtype.str[1:], 1e-11)
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+        if signs and one.dtype.kind in "fc":
+            for part in (np.real, np.imag):
+                zero = (part(one) == 0) & (part(other) == 0)
+                assert np.array_equal(np.signbit(part(one)[zero]), np.signbit(part(other)[zero]))
+
+
+def assert_native(f, *arguments, signs=False):
+    """Nothing is left to Python, and the program, its text and its meaning give what the function gives."""
+    with np.errstate(all="ignore"):
+        expected = f(*arguments)
+    compiled = gw.compile(f)
+    assert_same(compiled(*arguments), expected, signs)
+    assert not compiled.report().in_python
+    source = compiled.source(*arguments)
+    namespace = dict(source.given)
+    exec(source, namespace)
+    try:
+        assert_same(namespace[f.__name__ if f.__name__.isidentifier() else "function"](*arguments), expected, signs)
+    except ArithmeticError:  # an assumption, of which the compiled function takes note by itself
+        return
+    program = next(iter(compiled._programs.values())).program
+    results, broken = interpret(program, [np.asarray(argument) for argument in arguments])
+    assert not any(broken)
+    assert_same(results, flatten(expected)[0], signs)
+
+
+def numbers(dtype="float64", special=True, dimensions=3):
+    """Arrays of up to three axes, of few or no entries, with all that is special about floats."""
+    entries = st.sampled_from(SPECIAL) if special else st.floats(-2, 2, width=32)
+    return arrays.arrays(
+        dtype, arrays.array_shapes(min_dims=1, max_dims=dimensions, min_side=0, max_side=5), elements=entries
+    )
+
+
+quick = settings(max_examples=25, deadline=None, derandomize=True)
+
+# ------------------------------------------------------------------------------------------------------ running totals
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int32"])
+@quick
+@given(st.data())
+def test_running_totals(function, dtype, data):
+    x = data.draw(numbers("float64", special=dtype != "int32")).astype(dtype)
+    axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    assert_native(lambda x: function(x, axis=axis), x, signs=True)
+
+
+@pytest.mark.parametrize("length", [1, 3, 8, 17, 100, 5000, 9001])
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_running_totals_of_long_rows(axis, function, length):
+    x = 1 + np.random.default_rng(length).standard_normal((3, length)) / length**0.5
+    assert_native(lambda x: function(x, axis=axis), x)
+    assert_native(lambda x: np.sum(function(np.cos(x), axis=axis) * x, axis=1) / length, x)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_running_totals_share_a_loop_with_what_is_around_them(axis):
+    compiled = gw.compile(lambda x: np.exp(np.cumsum(x * 2, axis=axis)) + x)
+    compiled(np.ones((4, 5)))
+    (step,) = compiled.report().steps
+    assert step.what == "multiply, running sum, exp, add"
+
+
+@pytest.mark.filterwarnings("ignore")
+@quick
+@given(st.data())
+def test_gradients_of_running_totals(data):
+    x = data.draw(numbers(special=False))
+    axis = data.draw(st.integers(0, x.ndim - 1))
+    assert_native(gw.grad(lambda x: np.sum(np.sin(np.cumsum(x, axis)))), x)
+    assert_native(gw.grad(lambda x: np.sum(np.sin(np.cumprod(x, axis)))), x)
+
+
+def test_running_totals_in_loops_and_branches():
+    def f(x):
+        def step(carry, row):
+            return np.cumsum(carry) + row, np.cumprod(row)
+
+        last, rows = gw.scan(step, x[0] / 100, x)
+        return gw.cond(last[0] > 0, lambda a: np.cumsum(a), lambda a: np.cumprod(a), last), rows
+
+    assert_native(f, np.random.default_rng(0).standard_normal((4, 9)))
+    assert_native(gw.grad(lambda x: np.sum(f(x)[0])), np.random.default_rng(1).standard_normal((4, 9)))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_running_totals_are_not_cut_among_threads(axis):
+    x = np.random.default_rng(0).standard_normal((700, 700))
+    before = gw.threads()
+    try:
+        gw.set_threads(2)
+        assert_native(lambda x: np.exp(np.cumsum(x, axis=axis) / 100), x)
+    finally:
+        gw.set_threads(before)
+
+
+# -------------------------------------------------------------------------------------------------- spreads and norms
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("function", [np.var, np.std])
+@quick
+@given(st.data())
+def test_spreads(function, data):
+    x = data.draw(numbers(special=data.draw(st.booleans())))
+    axis = data.draw(st.sampled_from([None, 0, -1, tuple(range(x.ndim))]))
+    ddof = data.draw(st.sampled_from([0, 1, 0.5]))
+    assert_native(lambda x: function(x, axis=axis, ddof=ddof, keepdims=ddof == 1), x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("order", [2, 3, 1.5, -1, 0, 1, np.inf])
+@quick
+@given(numbers())
+def test_norms(order, x):
+    if x.size:
+        assert_native(lambda x: np.linalg.norm(x, order, axis=-1), x)
+        assert_native(lambda x: np.linalg.vector_norm(x, ord=order, keepdims=True), x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@quick
+@given(numbers(special=False, dimensions=2))
+def test_gradients_of_spreads_and_norms(x):
+    if x.size:
+        x = x + np.arange(x.size).reshape(x.shape)
+        assert_native(gw.grad(lambda x: np.sum(np.std(x, axis=0) + np.var(x) * np.linalg.norm(x, axis=0))), x)
+
+
+# ----------------------------------------------------------------------------------------------------------- looking up
+
+
+@quick
+@given(st.data())
+def test_interpolation(data):
+    points = np.unique(data.draw(arrays.arrays("float64", st.integers(1, 40), elements=st.integers(-20, 20))))
+    heights = data.draw(arrays.arrays("float64", len(points), elements=st.integers(-3, 3)))
+    x = data.draw(arrays.arrays("float64", st.integers(0, 9), elements=st.sampled_from([*SPECIAL, 20.0, -21.0, 2.5])))
+    assert_native(lambda x, points, heights: gw.interp(x, points, heights), x, points, heights)
+    finite = np.nan_to_num(x, posinf=30, neginf=-30)
+    assert_native(gw.grad(lambda *all: np.sum(gw.interp(*all)), argnums=(0, 1, 2)), finite, points, heights)
+
+
+def test_the_next_float():
+    x, y = (each.ravel() for each in np.meshgrid(SPECIAL, SPECIAL))
+    assert_native(lambda x, y: np.nextafter(x, y), x, y)
+
+
+# -------------------------------------------------------------------------------------------------------------- sorting
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool"])
+@quick
+@given(st.data())
+def test_sorting(dtype, data):
+    x = data.draw(numbers("float64", special=dtype.startswith("float")))
+    x = x.astype(dtype)
+    axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    assert_native(lambda x: np.sort(x, axis=axis), x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@quick
+@given(st.data())
+def test_gradients_of_sorting(data):
+    """Equal entries share what arrives; what arrives at NaN goes to the NaN that was there."""
+    x = data.draw(numbers(special=data.draw(st.booleans())))
+    axis = data.draw(st.integers(0, x.ndim - 1))
+    weights = np.cos(np.arange(x.size)).reshape(x.shape)
+
+    def gradient(x):
+        return gw.vjp(lambda x: np.sort(x, axis=axis), x)[1](weights)[0]
+
+    assert_native(gradient, x)
+
+
+@pytest.mark.filterwarnings("ignore")
+@quick
+@given(numbers(dimensions=2))
+def test_medians_and_quantiles(x):
+    if x.size:
+        assert_native(lambda x: (np.median(x), np.median(x, axis=0), np.quantile(x, [0.1, 0.5, 0.75], axis=-1)), x)
+        finite = np.nan_to_num(x, posinf=7, neginf=-7)
+        assert_native(gw.grad(lambda x: np.median(x) + np.sum(np.percentile(x, 30, axis=0))), finite)
+
+
+def test_sorting_inside_a_loop_is_native_where_numpy_would_be_quicker():
+    x = np.random.default_rng(0).standard_normal((3, 200))
+    assert_native(lambda x: gw.scan(lambda carry, row: (np.sort(carry + row), carry), x[0], x)[0], x)
+    compiled = gw.compile(np.sort)
+    assert np.array_equal(compiled(x), np.sort(x))
+    ((gate, reason),) = compiled.report().in_python
+    assert gate == "sort"
+    assert "NumPy does quicker" in reason
