@@ -19,7 +19,8 @@ from gatewise.gate import Gate
 from gatewise.graph import Node, Spec, Tracked, apply, untracked
 from gatewise.symbolic import Symbol
 
-_HALF = 2**32
+#: The high half of an integer counts so many times.
+HALF = 2**32
 
 
 class Unlisted(Gate):
@@ -79,7 +80,7 @@ def laid(value: Any, part: Part, lead: tuple[int, ...] = ()) -> Any:
     """`value` as it stands in the record: in a row, in the record's dtype. Axes of `lead` stay in front."""
     row = gates.reshape(value, (*lead, prod(part.shape)))
     if part.halved:
-        row = gates.concat([gates.floor_divide(row, _HALF), gates.remainder(row, _HALF)], axis=-1)
+        row = gates.concat([gates.floor_divide(row, HALF), gates.remainder(row, HALF)], axis=-1)
     return gates.astype(row, part.record)
 
 
@@ -118,7 +119,7 @@ class Pick(Unlisted, called="pick"):
         if part.halved:
             count = prod(part.shape)
             high, low = (gates.astype(row[half], part.dtype) for half in (slice(0, count), slice(count, 2 * count)))
-            row = high * _HALF + low
+            row = high * HALF + low
         elif part.dtype != part.record:
             row = gates.astype(gates.real(row) if not part.dtype.startswith("complex") else row, part.dtype)
         return row.reshape(part.shape)[()] if isinstance(row, np.ndarray) else gates.reshape(row, part.shape)

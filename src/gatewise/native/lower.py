@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -31,6 +32,7 @@ from gatewise.native.values import (
     number_of,
     result_dtype,
 )
+from gatewise.records import HALF, Part, spec_of
 from gatewise.source import resolve
 from gatewise.symbolic import Script, Symbol
 
@@ -165,18 +167,42 @@ class Handle:
 
 
 class Record(Handle):
-    """The several results of a loop or a branch, by where they would stand in its record."""
+    """The several results of a loop or a branch, by where they would stand in its record, and what is added to them.
 
-    __slots__ = ("results", "total")
+    Whoever asks for its value as such gets the record as the one row that it is.
+    """
 
-    def __init__(self, library: Lowering, results: dict[int, Handle], total: int, dtype: Any) -> None:
-        super().__init__(library, library.builder.constant(np.zeros((), dtype)))
-        self.results, self.total = results, total
+    __slots__ = ("rest", "results", "spec")
+
+    def __init__(
+        self,
+        library: Lowering,
+        results: dict[Part, Handle],
+        spec: tuple[int, np.dtype[Any]],
+        rest: Handle | None = None,
+    ) -> None:
+        self.library, self.weak = library, False
+        self.results, self.spec, self.rest = results, spec, rest
+
+    @property
+    def value(self) -> Value:  # type: ignore[override]
+        """As one row."""
+        return self.library.in_a_row(self).value
 
     @property
     def shape(self) -> tuple[int, ...]:
         """As one row."""
-        return (self.total,)
+        return (self.spec[0],)
+
+    @property
+    def ndim(self) -> int:
+        """As one row."""
+        return 1
+
+    @property
+    def dtype(self) -> Any:
+        """Kind of its numbers."""
+        return self.spec[1]
 
 
 class Lowering:
@@ -211,8 +237,8 @@ class Lowering:
     def elementwise(self, function: str, *operands: Any) -> Handle:
         """A function of operands that broadcast and promote as NumPy's do."""
         handles = [self.handle(x) for x in operands]
-        if any(isinstance(h, Record) for h in handles):
-            return self._of_records(function, handles)
+        if function == "add" and any(isinstance(h, Record) for h in handles):
+            return self._added_records(*handles)
         kinds = tuple(h.value.dtype.type(1).item() if h.weak else h.value.dtype for h in handles)
         common, result = result_dtype(function, kinds)
         if result.kind == "b":
@@ -227,17 +253,33 @@ class Lowering:
         value = self.builder.map(function, *parts, dtype=result)
         return Handle(self, value, weak=all(h.weak for h in handles))
 
-    def _of_records(self, function: str, handles: list[Handle]) -> Handle:
-        """Records are added part by part."""
-        merged: dict[int, Handle] = {}
-        for handle in handles:
-            if not isinstance(handle, Record) or function != "add":
-                raise NotNative(f"{function} of a record")
-            for start, part in handle.results.items():
-                merged[start] = self.elementwise("add", merged[start], part) if start in merged else part
-        first = handles[0]
-        assert isinstance(first, Record)
-        return Record(self, merged, first.total, first.dtype)
+    def _added_records(self, one: Handle, other: Handle) -> Handle:
+        """Records are added part by part, and what is no record to all of it."""
+        if not isinstance(one, Record):
+            one, other = other, one
+        assert isinstance(one, Record)
+        if not isinstance(other, Record):
+            other = Record(self, {}, one.spec, self.broadcast_to(other, one.shape))
+        merged = dict(one.results)
+        for part, handle in other.results.items():
+            merged[part] = self.elementwise("add", merged[part], handle) if part in merged else handle
+        rests = [record.rest for record in (one, other) if record.rest is not None]
+        rest = reduce(lambda x, y: self.elementwise("add", x, y), rests) if rests else None
+        return Record(self, merged, one.spec, rest)
+
+    def in_a_row(self, record: Record) -> Handle:
+        """A record as the row of numbers that it is: each result at its place, zeros where there is none."""
+        total, dtype = record.spec
+        pieces, end = [], 0
+        for part in sorted(record.results, key=lambda part: part.start):
+            row = self.reshape(record.results[part], (-1,))
+            if part.halved:
+                high, low = self.elementwise("floor_divide", row, HALF), self.elementwise("remainder", row, HALF)
+                row = self.concat([high, low])
+            pieces += [self.zeros(part.start - end, dtype), self.astype(row, dtype.name)]
+            end = part.start + part.size
+        row = self.concat([*pieces, self.zeros(total - end, dtype)])
+        return row if record.rest is None else self.elementwise("add", row, record.rest)
 
     def _as(self, handle: Handle, dtype: Any) -> Value:
         """A handle's value in a dtype; a number is made of that dtype at once, as NumPy does."""
@@ -746,23 +788,31 @@ class Lowering:
         handles = [self.handle(x) for x in inputs]
         return tuple(self._as(handle, value.dtype) for handle, value in zip(handles, body.inputs, strict=True))
 
-    def _record(self, results: list[Value], parts: Sequence[Any]) -> Handle:
-        total, dtype = (parts[0].total, parts[0].record) if parts else (0, "float64")
+    def _record(self, results: list[Value], parts: Sequence[Part]) -> Handle:
         handles = [
             Handle(self, self.builder.cast(value, part.dtype)) for value, part in zip(results, parts, strict=True)
         ]
-        return Record(self, {part.start: handle for part, handle in zip(parts, handles, strict=True)}, total, dtype)
+        spec = spec_of(parts)
+        return Record(self, dict(zip(parts, handles, strict=True)), (prod(spec.shape), spec.dtype))
 
-    def picked(self, record: Any, part: Any) -> Handle:
-        """One of the results in a record; zeros where nothing was laid."""
-        if not isinstance(record, Record):
-            raise NotNative("a record that is no loop's")
-        found = record.results.get(part.start)
+    def picked(self, record: Any, part: Part) -> Handle:
+        """One of the results in a record, which may also be an array that was never taken apart."""
+        found, rest = None, record
+        if isinstance(record, Record):
+            found, rest = record.results.get(part), record.rest
+        if rest is not None:
+            row = self.getitem(rest, (part.place,))
+            if part.halved:
+                count = prod(part.shape)
+                high, low = (self.astype(row[half], part.dtype) for half in (slice(0, count), slice(count, 2 * count)))
+                row = self.elementwise("add", self.elementwise("multiply", high, HALF), low)
+            more = self.astype(self.reshape(row, part.shape), part.dtype)
+            found = more if found is None else self.elementwise("add", found, more)
         return self.zeros(part.shape, part.dtype) if found is None else found
 
-    def laid(self, x: Any, part: Any) -> Handle:
+    def laid(self, x: Any, part: Part) -> Handle:
         """A record of zeros but for one part."""
-        return Record(self, {part.start: self.handle(x)}, part.total, part.record)
+        return Record(self, {part: self.handle(x)}, (part.total, np.dtype(part.record)))
 
     # ------------------------------------------------------------------------------------------------------ products
 
@@ -939,6 +989,8 @@ def lowered(script: Script, inside: bool = False) -> Program:
         operands = [handles[o] if isinstance(o, Symbol) else o for o in symbol.operands]
         builder.origin = origin = Origin(symbol)
         handles[symbol] = made = _lower(library, symbol, operands)
+        if isinstance(made, Record):
+            continue
         if made.value.origin is origin:
             origin.result = made.value
         places.setdefault((symbol.code, symbol.instruction), []).append(made.value)
@@ -953,7 +1005,8 @@ def lowered(script: Script, inside: bool = False) -> Program:
 def _whose(found: Any, handles: dict[Symbol, Handle], places: dict[Any, list[Value]]) -> Value | str | None:
     """The value whose gradient a symbol is; the variable's name where its line was run several times."""
     if isinstance(found, Symbol):
-        return handles[found].value if found in handles else None
+        known = handles.get(found)
+        return None if known is None or isinstance(known, Record) else known.value
     values = places.get(found, [])
     where = resolve(*found)
     return values[0] if len(values) == 1 else None if where is None else where.target

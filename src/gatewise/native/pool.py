@@ -2,9 +2,10 @@
 
 The caller begins with part 0, each worker with one of the others, so that parts find their data in the caches; who has
 done his takes what nobody has begun, so that a worker who is kept from running holds nobody up. Which parts there are
-does not depend on that, and neither do results. Workers run no Python and never need the interpreter's lock. Between jobs they look out for the next one for some
-microseconds and then sleep on a lock; so does a caller who waits for them. Who finds the pool busy (a second Python
-thread, or a part that shares its own work) runs all parts himself, and so does everybody where no thread can be had.
+does not depend on that, and neither do results. Workers run no Python and never need the interpreter's lock. Between
+jobs they look out for the next one for some microseconds and then sleep on a lock; so does a caller who waits for them.
+Who finds the pool busy (a second Python thread, or a part that shares its own work) runs all parts himself, and so does
+everybody where no thread can be had.
 
 Workers begin when a job first needs them, in a child process after a fork as well, which has none of its parent's.
 

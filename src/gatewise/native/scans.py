@@ -114,16 +114,16 @@ def _images(earlier: Repeat, later: Repeat) -> dict[Value, Value]:
     n, outputs = earlier.carries, earlier.body.outputs
     first_shared = n + earlier.scanned
     found: dict[Value, Value] = {}
-    for position, (value, part) in enumerate(zip(later.body.inputs, later.parts, strict=True)):
-        if position < later.carries:
+    for given, part in zip(later.body.inputs, later.parts, strict=True):
+        if given.position < later.carries:
             continue
-        sliced = position < later.carries + later.scanned
+        sliced = given.position < later.carries + later.scanned
         if sliced and isinstance(part, Result) and part.source is earlier and part.place >= n:
-            found[value] = outputs[part.place]
+            found[given] = outputs[part.place]
         elif part in (earlier.parts[n:first_shared] if sliced else earlier.parts[first_shared:]):
-            found[value] = earlier.body.inputs[earlier.parts.index(part, n if sliced else first_shared)]
+            found[given] = earlier.body.inputs[earlier.parts.index(part, n if sliced else first_shared)]
     known = {_key(value, {}): value for value in earlier.body.values()}
-    for value in later.body.values():
+    for value in later.body.values():  # operands first
         if isinstance(value, Input) or not all(operand in found for operand in value.operands):
             continue
         image = known.get(_key(value, found))

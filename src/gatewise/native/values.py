@@ -515,10 +515,11 @@ class Builder:
         for axis in reversed(axes):
             if axis >= batch:
                 return None
-            merged = _merged(self, left, axis, len(left.shape) - 1), _merged(self, right, axis, len(right.shape) - 2)
-            if merged[0] is None or merged[1] is None:
+            longer = _merged(self, left, axis, len(left.shape) - 1)
+            deeper = _merged(self, right, axis, len(right.shape) - 2)
+            if longer is None or deeper is None:
                 return None
-            left, right = merged
+            left, right = longer, deeper
         return self.product(left, right)
 
     def _any_of_pieces(self, source: Value) -> Value | None:
