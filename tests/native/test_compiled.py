@@ -135,3 +135,9 @@ def test_an_entry_of_what_is_computed_from_something_stored_waits_for_it():
     both = gw.value_and_grad(f)
     found, expected = gw.compile(both)(np.float64(0.3)), both(np.float64(0.3))
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_a_whole_number_and_a_float_are_two_kinds_of_operand():
+    x = np.arange(3)
+    for number in (1, 1.5, True, 2.5, 1j):
+        np.testing.assert_array_equal(gw.compile(lambda x, number=number: x + number)(x), x + number)

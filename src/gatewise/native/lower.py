@@ -211,7 +211,8 @@ class Lowering:
         handles = [self.handle(x) for x in operands]
         if any(isinstance(h, Record) for h in handles):
             return self._of_records(function, handles)
-        kinds = tuple(h.value.dtype.type(1).item() if h.weak else h.value.dtype for h in handles)
+        # a type, as the numbers 1, 1.0 and True are equal to whoever remembers what came of them
+        kinds = tuple(type(h.value.dtype.type(1).item()) if h.weak else h.value.dtype for h in handles)
         common, result = result_dtype(function, kinds)
         if result.kind == "b":
             function = _SAME_ON_BOOLEANS.get(function, function)

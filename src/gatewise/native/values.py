@@ -764,8 +764,8 @@ PROMOTED_AS = {"sigmoid": "exp"}
 
 @lru_cache(maxsize=4096)
 def result_dtype(function: str, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """What NumPy makes of dtypes (for Python numbers: of 1.0, 1, True): the operands' common dtype and the result's."""
-    operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind for kind in kinds]
+    """What NumPy makes of dtypes, or of Python's types of numbers: the operands' common dtype and the result's."""
+    operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind(1) for kind in kinds]
     with np.errstate(all="ignore"):
         result = np.asarray(getattr(np, PROMOTED_AS.get(function, function))(*operands)).dtype
     common = np.result_type(*[o.dtype if isinstance(o, np.ndarray) else o for o in operands])
