@@ -25,7 +25,7 @@ from gatewise.native.machine import Library, function_at
 from gatewise.native.report import Report, report_of
 from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
-from gatewise.native.values import Call, Program
+from gatewise.native.values import Call, Program, as_outside
 from gatewise.symbolic import Script, written
 
 #: So many programs of one function are made without a word; then it is said once why.
@@ -257,7 +257,7 @@ class Executable:
         text = str(self.built.module)
         self._entry: Any = None
         if entry.usable():
-            results = [entry.Result(value.shape, np.dtype(value.dtype.name)) for value in self.program.outputs]
+            results = [entry.Result(spec.shape, np.dtype(spec.dtype.name)) for spec in self.program.results]
             long = self.built.shared or sum(value.size for value in self.built.schedule.stored) > LONG
             rebuild = self.rebuild_results if nesting is None else None
             flat = [entry.argument(leaf) for leaf in given]
@@ -278,8 +278,8 @@ class Executable:
     def _unlike(self, *arrays: Any) -> Any:
         """Arrays of the right shapes and dtypes which the entry did not take: lying otherwise, or out of bounds."""
         lying = [
-            _memory(a, v.dtype) if isinstance(a, np.ndarray) else a
-            for a, v in zip(arrays, self.program.inputs, strict=True)
+            _memory(a, spec.dtype) if isinstance(a, np.ndarray) else a
+            for a, spec in zip(arrays, self.program.arguments, strict=True)
         ]
         if any(one is not other for one, other in zip(lying, arrays, strict=True)):
             return self._call(*lying)
@@ -298,8 +298,8 @@ class Executable:
 
     def _through_ctypes(self, *arrays: Any) -> Any:
         """Run the program without an entry: where the interpreter's objects lie in memory in another way."""
-        inputs = [_memory(array, value.dtype) for array, value in zip(arrays, self.program.inputs, strict=True)]
-        outputs = [np.empty(value.shape, value.dtype) for value in self.program.outputs]
+        inputs = [_memory(array, spec.dtype) for array, spec in zip(arrays, self.program.arguments, strict=True)]
+        outputs = [np.empty(spec.shape, spec.dtype) for spec in self.program.results]
         arena = _aligned(self.built.arena_bytes)
         pointers = [array.ctypes.data for array in (*inputs, *outputs, arena)]
         table = (ctypes.c_void_p * len(pointers))(*pointers)
@@ -315,10 +315,8 @@ class Executable:
         def run(*pointers: int) -> int:
             try:
                 arrays = [_array_at(pointer, value) for pointer, value in zip(pointers, values, strict=True)]
-                parts = iter(arrays)
-                operands = [next(parts)[()] if given is None else given[0] for given in call.arguments]
                 with np.errstate(all="ignore"):
-                    arrays[-1][...] = call.gate.forward(np, *operands)
+                    as_outside(arrays[-1], call.dtypes[-1])[...] = call.run(arrays)
             except Exception:  # the eager run that follows says what went wrong
                 return 1
             except BaseException as interrupt:  # which C code cannot pass on
