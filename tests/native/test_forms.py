@@ -218,3 +218,124 @@ def test_sorting_inside_a_loop_is_native_where_numpy_would_be_quicker():
     ((gate, reason),) = compiled.report().in_python
     assert gate == "sort"
     assert "NumPy does quicker" in reason
+
+
+# ------------------------------------------------------------------------------------------------------ complex numbers
+
+UNARY = ["exp", "log", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh"]
+UNARY += ["arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "abs", "conj", "negative"]
+
+
+def plane(dtype):
+    """All pairs of parts that are special, large and small."""
+    limits = np.finfo(dtype)
+    ends = [limits.max, -limits.max / 2, limits.tiny, -limits.tiny]
+    ends += [np.log(limits.max) + 0.5, -np.log(limits.max) - 2]
+    parts = np.array([*SPECIAL, 1e-3, 40.0, -0.9, *ends], limits.dtype)
+    real, imaginary = np.meshgrid(parts, parts)
+    z = np.empty(real.size, dtype)
+    z.real, z.imag = real.ravel(), imaginary.ravel()
+    return z
+
+
+def assert_close_by_parts(found, expected, dtype):
+    assert found.dtype == expected.dtype
+    with np.errstate(all="ignore"):  # what is small beside the other part may be off by that one's last digit
+        beside = np.abs(found - expected) <= 4 * np.finfo(dtype).eps * np.abs(expected)
+    found = np.where(beside & np.isfinite(expected), expected, found)
+    tolerance = 2e-5 if dtype == "complex64" else 1e-11
+    for part in (np.real, np.imag):
+        floor = 40 * float(np.finfo(dtype).smallest_subnormal)
+        np.testing.assert_allclose(part(found), part(expected), rtol=tolerance, atol=floor)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("name", UNARY)
+def test_functions_of_complex_numbers(name, dtype):
+    function, z = getattr(np, name), plane(dtype)
+    compiled = gw.compile(lambda z: function(z))
+    found = compiled(z)
+    assert not compiled.report().in_python
+    expected = function(z)
+    assert_close_by_parts(found, expected, dtype)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_arithmetic_of_complex_numbers(dtype):
+    z = plane(dtype)
+    sizes = np.abs([z.real, z.imag])
+    usual = ~np.isfinite(sizes) | (sizes == 0) | ((sizes > 1e-4) & (sizes < 1e4))
+    z = z[usual.all(axis=0)]  # nothing overflows: whether it does may depend on whether NumPy has a fused product
+    x, y = (each.ravel() for each in np.meshgrid(z[::3], z[::2]))
+    for f in (lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / y):
+        assert_close_by_parts(gw.compile(f)(x, y), f(x, y), dtype)
+    for f in (lambda x, y: x == y, lambda x, y: x != y):
+        assert np.array_equal(gw.compile(f)(x, y), f(x, y))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exponent", [1, 2, 3, 7, 40, -1, -3, 0, 0.5, 2.5, 1j, 1 - 2j])
+def test_powers_of_complex_numbers(exponent):
+    z = np.array([0.3 + 0.4j, -1 + 2j, 1j, -2 + 0j, 1.1 - 0.7j, 0j])
+    if exponent:
+        assert_native(lambda z: z**exponent, z)
+    assert_native(lambda z, e: z**e, z, np.full(z.shape, exponent, complex))
+
+
+def complexes(x, y):
+    return x + 1j * y
+
+
+finite = arrays.arrays("float64", (3, 4, 2), elements=st.floats(-2, 2, width=32))
+
+
+@quick
+@given(finite)
+def test_movement_and_sums_of_complex_numbers(parts):
+    z = complexes(parts[..., 0], parts[..., 1])
+    assert_native(lambda z: (z.T[::-1, None], np.roll(z, 1, axis=0), np.concatenate([z, z.real], axis=1)), z)
+    assert_native(lambda z: (np.sum(z, axis=0), np.mean(z), np.cumsum(z, axis=1), np.var(z, axis=0), np.std(z)), z)
+    assert_native(lambda z: (z[1], z[[0, 2, 0], [1, 1, 3]], np.where(z.real > 0, z, 1.0), np.linalg.norm(z)), z)
+    assert_native(lambda z: (z @ z.T, z @ z[0], np.einsum("ij,kj->ik", z, np.conj(z)), z @ np.ones((4, 2))), z)
+    assert_native(lambda z: (gw.setitem(z, 0, 2.0), gw.setitem(z.real, 1, z[0].imag), np.convolve(z[0], z[1])), z)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_gradients_with_complex_numbers(dtype):
+    z = (np.array([[0.3, -1.2, 0.8], [1.5, 0.1, -0.6]]) + 1j * np.array([[0.9, 0.4, -0.2], [-1.1, 0.7, 0.5]])).astype(
+        dtype
+    )
+
+    def loss(z, w):
+        turned = np.exp(1j * np.abs(z)) * np.sqrt(z) / (1.5 + np.sin(z) ** 2)
+        return np.sum(np.abs(turned @ np.conj(w)) ** 2) + np.real(np.sum(np.log(z) * np.tanh(z)[::-1])) + w.imag[0, 0]
+
+    assert_native(gw.value_and_grad(loss, argnums=(0, 1)), z, z.T[:, :1] * 2)
+
+
+def test_complex_numbers_and_python():
+    """Numbers alone, an empty array, an array out of order, results that are arguments."""
+    assert_native(lambda z, w: (z * w, z, w.real, np.abs(z) > 1), 1 + 2j, np.complex64(3 - 1j))
+    assert_native(lambda z: (z * 2j, np.sum(z)), np.zeros((0, 3), complex))
+    assert_native(lambda z: np.conj(z) + 1, (np.arange(12.0).reshape(3, 4) * (1 + 2j)).T[::2])
+
+
+def test_complex_numbers_go_through_loops_branches_and_gates_that_python_runs():
+    z = complexes(np.cos(np.arange(12.0)), np.sin(np.arange(12.0) ** 2)).reshape(3, 2, 2)
+
+    def f(z):
+        last, rows = gw.scan(lambda carry, row: (carry * row + 1j, np.sum(carry)), z[0], z)
+        turned = gw.cond(np.abs(last[0, 0]) > 1, lambda a: a * 1j, lambda a: a.T, last)
+        return turned, rows, gw.while_loop(lambda c: np.abs(c) < 10, lambda c: c * (1 + 1j), last[0, 0] + 0.1)
+
+    assert_native(f, z)
+    compiled = gw.compile(lambda z: np.linalg.inv(z * 2) @ z)
+    np.testing.assert_allclose(compiled(z), np.broadcast_to(np.eye(2) / 2, (3, 2, 2)), atol=1e-12)
+    assert [gate for gate, _ in compiled.report().in_python] == ["inv"]
+    source = compiled.source(z)
+    namespace = dict(source.given)
+    exec(source, namespace)
+    np.testing.assert_allclose(namespace["function"](z), compiled(z), atol=1e-12)

@@ -26,7 +26,7 @@ from gatewise.native.machine import Code, Library, function_at, machine_code
 from gatewise.native.report import Report, report_of
 from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
-from gatewise.native.values import Call, Input, Program
+from gatewise.native.values import Call, Input, Program, as_outside
 from gatewise.symbolic import Script, written
 
 #: So many programs of one function are made without a word; then it is said once why.
@@ -277,10 +277,10 @@ class Executable:
     def examples(self) -> list[Any]:
         """Leaves to try the program with: those it was made for if they are still there; donated ones are copied."""
         found = []
-        for number, (given, value) in enumerate(zip(self._given, self.program.inputs, strict=True)):
+        for number, (given, spec) in enumerate(zip(self._given, self.program.arguments, strict=True)):
             array = given() if isinstance(given, weakref.ref) else given
             if array is None:
-                array = np.zeros(value.shape, value.dtype)
+                array = np.zeros(spec.shape, spec.dtype)
             found.append(array.copy() if number in self.donated.values() else array)
         return self._filled(found)
 
@@ -305,8 +305,8 @@ class Executable:
         self._entry: Any = None
         if entry.usable():
             results = [
-                entry.Result(value.shape, np.dtype(value.dtype.name), self.donated.get(number))
-                for number, value in enumerate(self.program.outputs)
+                entry.Result(spec.shape, np.dtype(spec.dtype.name), self.donated.get(number))
+                for number, spec in enumerate(self.program.results)
             ]
             long = self.built.shared or sum(value.size for value in self.built.schedule.stored) > LONG
             rebuild = self.rebuild_results if nesting is None else None
@@ -342,8 +342,8 @@ class Executable:
         """Arrays of the right shapes and dtypes which the entry did not take: lying otherwise, or out of bounds."""
         self._require_writeable(arrays)
         lying = [
-            _memory(a, v.dtype) if isinstance(a, np.ndarray) else a
-            for a, v in zip(arrays, self.program.inputs, strict=True)
+            _memory(a, spec.dtype) if isinstance(a, np.ndarray) else a
+            for a, spec in zip(arrays, self.program.arguments, strict=True)
         ]
         if any(one is not other for one, other in zip(lying, arrays, strict=True)):
             return self._call(*lying)
@@ -400,10 +400,10 @@ class Executable:
     def _through_ctypes(self, *arrays: Any) -> Any:
         """Run the program without an entry: where the interpreter's objects lie in memory in another way."""
         self._require_writeable(arrays)
-        inputs = [_memory(array, value.dtype) for array, value in zip(arrays, self.program.inputs, strict=True)]
+        inputs = [_memory(array, spec.dtype) for array, spec in zip(arrays, self.program.arguments, strict=True)]
         outputs = [
-            inputs[self.donated[number]] if number in self.donated else np.empty(value.shape, value.dtype)
-            for number, value in enumerate(self.program.outputs)
+            inputs[self.donated[number]] if number in self.donated else np.empty(spec.shape, spec.dtype)
+            for number, spec in enumerate(self.program.results)
         ]
         arena = _aligned(self.built.arena_bytes)
         pointers = [array.ctypes.data for array in (*inputs, *outputs, arena)]
@@ -419,10 +419,8 @@ class Executable:
         def run(*pointers: int) -> int:
             try:
                 arrays = [_array_at(pointer, value) for pointer, value in zip(pointers, values, strict=True)]
-                parts = iter(arrays)
-                operands = [next(parts)[()] if given is None else given[0] for given in call.arguments]
                 with np.errstate(all="ignore"):
-                    arrays[-1][...] = call.gate.forward(np, *operands)
+                    as_outside(arrays[-1], call.dtypes[-1])[...] = call.run(arrays)
             except Exception:  # the eager run that follows says what went wrong
                 return 1
             except BaseException as interrupt:  # which C code cannot pass on
@@ -443,10 +441,9 @@ def _donations(program: Program, given: Sequence[int]) -> dict[int, int]:
     """For results' numbers the arguments, of those `given`, that have their shape and dtype, each taken once."""
     free = list(given)
     found = {}
-    for number, output in enumerate(program.outputs):
-        kind = output.shape, output.dtype
+    for number, (output, spec) in enumerate(zip(program.outputs, program.results, strict=True)):
         for place in free if not isinstance(output, Input) else ():
-            if (program.inputs[place].shape, program.inputs[place].dtype) == kind:
+            if program.arguments[place] == spec:
                 found[number] = place
                 free.remove(place)
                 break

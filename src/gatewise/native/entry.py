@@ -165,8 +165,8 @@ def argument(thing: Any) -> Any:
         return Argument(thing.shape, np.dtype(thing.dtype.name), number=False, scalar=False)
     if isinstance(thing, np.generic):
         return Argument((), np.dtype(thing.dtype.name), number=False, scalar=True)
-    if type(thing) is float:
-        return Argument((), np.dtype(float), number=True, scalar=False)
+    if type(thing) in (float, complex):
+        return Argument((), np.dtype(type(thing)), number=True, scalar=False)
     if thing is None or isinstance(thing, bool | int | str | bytes):
         return Same(thing)
     if type(thing) not in (list, tuple, dict):
@@ -397,7 +397,7 @@ class _Entry:
         self.filled += 1
         kind = self.field(thing, _TYPE, "ptr")
         if argument.number or argument.scalar:
-            wanted = float if argument.number else argument.dtype.type
+            wanted = type(argument.dtype.type().item()) if argument.number else argument.dtype.type
             self.unless("eq", kind, self.object(wanted), "ptr", "slow")
             data = self.name()
             self.say(f"{data} = getelementptr i8, ptr {thing}, i64 {_NUMBER}")

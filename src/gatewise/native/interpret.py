@@ -28,6 +28,8 @@ from gatewise.native.values import (
     Shape,
     Value,
     View,
+    as_inside,
+    as_outside,
 )
 
 _NUMPY = {
@@ -38,6 +40,13 @@ _NUMPY = {
 
 def interpret(program: Program, arguments: Sequence[Any]) -> tuple[list[Any], list[bool]]:
     """The results, and the assumptions, of a program for these arguments."""
+    given = [as_inside(argument, spec.dtype) for argument, spec in zip(arguments, program.arguments, strict=True)]
+    outputs, assumptions = _interpreted(program, given)
+    return [as_outside(output, spec.dtype) for output, spec in zip(outputs, program.results, strict=True)], assumptions
+
+
+def _interpreted(program: Program, arguments: Sequence[Any]) -> tuple[list[Any], list[bool]]:
+    """The same, as things lie in memory."""
     known: dict[Value, Any] = {}
     repeated: dict[Value, list[Any]] = {}
     with np.errstate(all="ignore"):
@@ -97,8 +106,7 @@ def _value(value: Value, operands: list[Any], arguments: Sequence[Any]) -> Any:
         case Result():
             return arguments[value.place]
         case Call():
-            parts = iter(operands)
-            return value.gate.forward(np, *[next(parts) if a is None else a[0] for a in value.arguments])
+            return as_inside(value.run(operands), value.dtypes[-1])
     raise AssertionError(f"no meaning for {value}")
 
 
@@ -116,17 +124,17 @@ def _accumulated(value: Accumulate, operands: list[Any]) -> Any:
 def _repeat(value: Repeat, operands: list[Any]) -> list[Any]:
     """The results of a loop or a branch."""
     if value.otherwise is not None:
-        return interpret(value.body if operands[0] else value.otherwise, operands[1:])[0]
+        return _interpreted(value.body if operands[0] else value.otherwise, operands[1:])[0]
     n, first = value.carries, value.carries + value.scanned
     carry, sliced, shared = operands[:n], operands[n:first], operands[first:]
     stacked: list[list[Any]] = []
     steps = range(value.length)
     for step in reversed(steps) if value.reverse else steps:
-        results = interpret(value.body, [*carry, *[x[step] for x in sliced], *shared])[0]
+        results = _interpreted(value.body, [*carry, *[x[step] for x in sliced], *shared])[0]
         carry = results[:n]
         stacked.append(results[n:])
-    while value.condition is not None and interpret(value.condition, [*carry, *shared])[0][0]:
-        carry = interpret(value.body, [*carry, *shared])[0][:n]
+    while value.condition is not None and _interpreted(value.condition, [*carry, *shared])[0][0]:
+        carry = _interpreted(value.body, [*carry, *shared])[0][:n]
     columns = [
         np.asarray([row[i] for row in (stacked[::-1] if value.reverse else stacked)], output.dtype).reshape(
             (value.length, *output.shape)

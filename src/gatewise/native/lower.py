@@ -2,6 +2,9 @@
 
 `Lowering` is one more array library. Its functions write values down with a `Builder`; so a gate whose forward uses
 only these functions has a native form without another line. A gate that asks for anything else is left to Python.
+
+Values are real. A complex number is a `Complex`, a pair of handles; what is linear is done to both, other functions are
+formulas (`complexes`). In memory an array of complex numbers is one of reals with a further axis, of length 2.
 """
 
 from __future__ import annotations
@@ -9,15 +12,16 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import reduce, wraps
 from math import prod
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
 from gatewise.errors import CodeError
 from gatewise.gate import broadcast_shapes, normalize_axes, normalize_axis
-from gatewise.graph import PYTHON_NUMBERS, dtype_name
+from gatewise.graph import PYTHON_NUMBERS, Spec, dtype_name
+from gatewise.native import complexes
 from gatewise.native.convolution import ConvolutionSpec
 from gatewise.native.scans import relieved
 from gatewise.native.values import (
@@ -75,6 +79,9 @@ _SAME_ON_BOOLEANS = {
 }
 
 
+P = ParamSpec("P")
+
+
 class NotNative(AttributeError):  # noqa: N818  (it is caught where gates are lowered, and never seen)
     """A gate asks for something that has no native form."""
 
@@ -109,7 +116,7 @@ class Handle:
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return len(self.value.shape)
+        return len(self.shape)
 
     @property
     def dtype(self) -> Any:
@@ -166,6 +173,45 @@ class Handle:
     __ge__ = _operators("greater_equal")[0]
 
 
+class Complex(Handle):
+    """A complex array: two handles to real ones, and where it was read from memory, the value that stands there."""
+
+    __slots__ = ("imag", "real", "stored")
+
+    def __init__(self, real: Handle, imag: Handle, *, weak: bool = False, stored: Value | None = None) -> None:
+        self.library, self.real, self.imag, self.weak, self.stored = real.library, real, imag, weak, stored
+
+    @property
+    def value(self) -> Value:  # type: ignore[override]
+        """There is none: whoever asks for it cannot do with a pair."""
+        raise NotNative("complex numbers, where only real ones have a native form")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self.real.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Kind of its numbers."""
+        return np.result_type(self.real.dtype, np.complex64)
+
+
+def _by_parts(
+    method: Callable[Concatenate[Lowering, Any, P], Handle],
+) -> Callable[Concatenate[Lowering, Any, P], Handle]:
+    """A linear function of its first operand: of a complex one, the function of each part."""
+
+    @wraps(method)
+    def both(self: Lowering, x: Any, /, *others: P.args, **options: P.kwargs) -> Handle:
+        handle = self.handle(x)
+        if not isinstance(handle, Complex):
+            return method(self, handle, *others, **options)
+        return Complex(method(self, handle.real, *others, **options), method(self, handle.imag, *others, **options))
+
+    return both
+
+
 class Record(Handle):
     """The several results of a loop or a branch, by where they would stand in its record, and what is added to them.
 
@@ -210,6 +256,7 @@ class Lowering:
 
     __name__ = "native"
 
+    complex64, complex128 = "complex64", "complex128"
     float32, float64, int64, int32, int16, int8 = "float32", "float64", "int64", "int32", "int16", "int8"
     uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
     inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, math.e, None
@@ -226,9 +273,33 @@ class Lowering:
         if isinstance(x, Handle):
             return x
         array = np.asarray(x)
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8 or array.dtype == np.float16:
+        if not _is_native(array.dtype):
             raise NotNative(f"dtype {array.dtype}")
-        return Handle(self, self.builder.constant(array), weak=type(x) in PYTHON_NUMBERS)
+        weak = type(x) in PYTHON_NUMBERS
+        if array.dtype.kind == "c":
+            real, imag = (Handle(self, self.builder.constant(part.copy()), weak) for part in (array.real, array.imag))
+            return Complex(real, imag, weak=weak)
+        return Handle(self, self.builder.constant(array), weak)
+
+    def given(self, value: Value, spec: Any) -> Handle:
+        """A handle to a value in memory that is an array of this shape and dtype outside."""
+        if spec.dtype.kind != "c":
+            return Handle(self, value, spec.weak)
+        shape = value.shape[:-1]
+        axes = [(i, 1, 0) for i in range(len(shape))]
+        real, imag = (self.made(self.builder.view(value, shape, [*axes, (-1, 0, part)])) for part in range(2))
+        return Complex(real, imag, weak=spec.weak, stored=value)
+
+    def in_memory(self, handle: Handle) -> Value:
+        """The value that stands in memory for a handle: of complex numbers, their parts side by side."""
+        if not isinstance(handle, Complex):
+            return handle.value
+        if handle.stored is None:
+            axes = [(i, 1, 0) for i in range(handle.ndim)]
+            parts = ((part.value, (*axes, (-1, 0, i))) for i, part in enumerate((handle.real, handle.imag)))
+            laid = self._assembled((*handle.shape, 2), handle.real.dtype, [part for part in parts if part[0].size])
+            handle.stored = laid.value
+        return handle.stored
 
     def made(self, value: Value) -> Handle:
         """A handle to a new value."""
@@ -239,7 +310,10 @@ class Lowering:
         handles = [self.handle(x) for x in operands]
         if function == "add" and any(isinstance(h, Record) for h in handles):
             return self._added_records(*handles)
-        kinds = tuple(h.value.dtype.type(1).item() if h.weak else h.value.dtype for h in handles)
+        # a type, as the numbers 1, 1.0 and True are equal to whoever remembers what came of them
+        kinds = tuple(type(h.dtype.type(1).item()) if h.weak else h.dtype for h in handles)
+        if any(isinstance(h, Complex) for h in handles):
+            return self._of_complexes(function, handles, kinds)
         common, result = result_dtype(function, kinds)
         if result.kind == "b":
             function = _SAME_ON_BOOLEANS.get(function, function)
@@ -281,6 +355,40 @@ class Lowering:
         row = self.concat([*pieces, self.zeros(total - end, dtype)])
         return row if record.rest is None else self.elementwise("add", row, record.rest)
 
+    def _of_complexes(self, function: str, handles: list[Handle], kinds: tuple[Any, ...]) -> Handle:
+        """A function of complex numbers, by its formula."""
+        if function == "positive":
+            return handles[0]
+        if function.startswith("logical"):
+            return self.elementwise(function, *(self.astype(h, np.dtype(bool)) for h in handles))
+        formula = complexes.FORMULAS.get(function)
+        if formula is None:
+            raise NotNative(f"the function {function} of complex numbers")
+        common, _ = result_dtype(function, kinds)
+        shape = broadcast_shapes(*(h.shape for h in handles))
+        pairs = [self._pair_of(h, common) for h in handles]
+        pairs = [(self.broadcast_to(real, shape), self.broadcast_to(imag, shape)) for real, imag in pairs]
+        known = [number_of(part.value) for part in pairs[-1]]
+        few = known[0] is not None and known[1] == 0 and known[0] in range(1, 100)
+        if function == "pow" and few:
+            return Complex(*complexes.whole_power(self, pairs[0], int(known[0])))
+        out = formula(self, *pairs)
+        return Complex(*out, weak=all(h.weak for h in handles)) if isinstance(out, tuple) else out
+
+    def _pair_of(self, handle: Handle, dtype: Any) -> tuple[Handle, Handle]:
+        """The parts of numbers in a complex dtype."""
+        part = np.zeros((), dtype).real.dtype
+        if isinstance(handle, Complex):
+            return self.astype(handle.real, part), self.astype(handle.imag, part)
+        return self.astype(handle, part), self.zeros(handle.shape, part)
+
+    def _all_complex(self, *handles: Handle) -> list[Complex] | None:
+        """The handles with one complex dtype, if one of them is complex."""
+        if not any(isinstance(h, Complex) for h in handles):
+            return None
+        kinds = [h.dtype.type(1).item() if h.weak else h.dtype for h in handles]
+        return [Complex(*self._pair_of(h, np.result_type(*kinds))) for h in handles]
+
     def _as(self, handle: Handle, dtype: Any) -> Value:
         """A handle's value in a dtype; a number is made of that dtype at once, as NumPy does."""
         if dtype == np.bool_ and handle.dtype != np.bool_:
@@ -304,6 +412,12 @@ class Lowering:
     def where(self, condition: Any, x: Any, y: Any) -> Handle:
         """x where the condition holds, else y."""
         test, one, two = (self.handle(operand) for operand in (condition, x, y))
+        if isinstance(test, Complex):
+            test = self.astype(test, np.dtype(bool))
+        pairs = self._all_complex(one, two)
+        if pairs is not None:
+            (a, b), (c, d) = ((pair.real, pair.imag) for pair in pairs)
+            return Complex(self.where(test, a, c), self.where(test, b, d), weak=one.weak and two.weak)
         kinds = [h.value.dtype.type(1).item() if h.weak else h.value.dtype for h in (one, two)]
         dtype = np.result_type(*kinds)
         shape = broadcast_shapes(test.shape, one.shape, two.shape)
@@ -316,16 +430,31 @@ class Lowering:
         return self.elementwise("sigmoid", x)
 
     def real(self, x: Any) -> Handle:
-        """x itself: complex numbers have no native form."""
-        return self.handle(x)
+        """The real part."""
+        handle = self.handle(x)
+        return handle.real if isinstance(handle, Complex) else handle
 
-    conj = real
+    def imag(self, x: Any) -> Handle:
+        """The imaginary part."""
+        handle = self.handle(x)
+        return handle.imag if isinstance(handle, Complex) else self.zeros_like(handle)
+
+    def conj(self, x: Any) -> Handle:
+        """The imaginary part turned round."""
+        handle = self.handle(x)
+        return Complex(handle.real, -handle.imag, weak=handle.weak) if isinstance(handle, Complex) else handle
 
     def astype(self, x: Any, dtype: Any, copy: builtins.bool = True) -> Handle:
         """x in another dtype."""
         handle, target = self.handle(x), np.dtype(dtype_name(dtype) if not isinstance(dtype, str) else dtype)
-        if target.kind not in "biuf" or target == np.float16:
+        if not _is_native(target):
             raise NotNative(f"dtype {target}")
+        if target.kind == "c":
+            return Complex(*self._pair_of(handle, target))
+        if isinstance(handle, Complex):
+            if target.kind == "b":
+                return complexes.not_equal(self, (handle.real, handle.imag), (0, 0))  # type: ignore[no-any-return]
+            handle = handle.real
         return self.made(self._as(handle, target))
 
     def asarray(self, x: Any, dtype: Any = None, copy: Any = None) -> Handle:
@@ -348,6 +477,7 @@ class Lowering:
         reduced = self.builder.reduce(function, value, axes)
         return self.made(self.builder.reshape(reduced, kept) if keepdims else reduced)
 
+    @_by_parts
     def sum(self, x: Any, axis: Any = None, keepdims: builtins.bool = False, dtype: Any = None) -> Handle:
         """Sum over axes, in the dtype that NumPy sums in."""
         return self._reduce("sum", x, axis, keepdims, dtype or np.sum(np.ones(1, self.handle(x).dtype)).dtype)
@@ -372,6 +502,7 @@ class Lowering:
         """Whether all entries over axes hold."""
         return self._reduce("all", x, axis, keepdims, np.dtype(bool))
 
+    @_by_parts
     def mean(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Sum over axes, divided by the number of entries."""
         handle = self.handle(x)
@@ -393,9 +524,11 @@ class Lowering:
     ) -> Handle:
         """The norm of vectors along axes; of integers in float64."""
         handle = self.handle(x)
-        handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
+        handle = handle if handle.dtype.kind in "fc" else self.astype(handle, np.dtype(float))
         if ord == 2:
-            return self.elementwise("sqrt", self.sum(handle * handle, axis, keepdims))
+            parts = [handle.real, handle.imag] if isinstance(handle, Complex) else [handle]
+            squares = [part * part for part in parts]
+            return self.elementwise("sqrt", self.sum(builtins.sum(squares[1:], squares[0]), axis, keepdims))
         powers = self.sum(abs(handle) ** self.handle(handle.dtype.type(ord)), axis, keepdims)
         return powers ** self.handle(powers.dtype.type(1 / ord))
 
@@ -412,6 +545,7 @@ class Lowering:
         value = self._as(handle, numpys(np.ones(1, handle.dtype)).dtype)
         return self.made(self.builder.accumulate(function, (value,), axis % handle.ndim))
 
+    @_by_parts
     def cumulative_sum(self, x: Any, axis: int = 0) -> Handle:
         """Running sum along an axis, in the dtype that NumPy sums in."""
         return self._accumulated("sum", x, axis)
@@ -428,6 +562,7 @@ class Lowering:
 
     # ------------------------------------------------------------------------------------------------------ movement
 
+    @_by_parts
     def reshape(self, x: Any, shape: tuple[int, ...]) -> Handle:
         """The entries of x in another shape; one length may be -1."""
         handle = self.handle(x)
@@ -436,28 +571,33 @@ class Lowering:
             shape = tuple(prod(handle.shape) // rest if n == -1 else n for n in shape)
         return self.made(self.builder.reshape(handle.value, tuple(shape)))
 
+    @_by_parts
     def broadcast_to(self, x: Any, shape: tuple[int, ...]) -> Handle:
         """x repeated to a shape."""
         return self.made(self.builder.broadcast(self.handle(x).value, tuple(shape)))
 
+    @_by_parts
     def permute_dims(self, x: Any, axes: tuple[int, ...]) -> Handle:
         """Axes in another order."""
         value = self.handle(x).value
         shape = tuple(value.shape[axis] for axis in axes)
         return self.made(self.builder.view(value, shape, [(axes.index(i), 1, 0) for i in range(len(axes))]))
 
+    @_by_parts
     def expand_dims(self, x: Any, axis: int) -> Handle:
         """x with a new axis of length 1."""
         value = self.handle(x).value
         place = normalize_axis(axis, len(value.shape) + 1, "expand_dims")
         return self.reshape(x, (*value.shape[:place], 1, *value.shape[place:]))
 
+    @_by_parts
     def squeeze(self, x: Any, axis: Any) -> Handle:
         """x without axes of length 1."""
         shape = self.handle(x).shape
         axes = normalize_axes(axis, len(shape), "squeeze")
         return self.reshape(x, tuple(n for i, n in enumerate(shape) if i not in axes))
 
+    @_by_parts
     def flip(self, x: Any, axis: Any = None) -> Handle:
         """x reversed along axes."""
         value = self.handle(x).value
@@ -465,6 +605,7 @@ class Lowering:
         maps = [(i, -1, n - 1) if i in axes and n else (i, 1, 0) for i, n in enumerate(value.shape)]
         return self.made(self.builder.view(value, value.shape, maps))
 
+    @_by_parts
     def roll(self, x: Any, shift: Any, axis: Any = None) -> Handle:
         """x turned along axes."""
         if axis is None:
@@ -482,6 +623,11 @@ class Lowering:
     def concat(self, arrays: Sequence[Any], axis: int = 0) -> Handle:
         """Arrays joined along an axis."""
         handles = [self.handle(array) for array in arrays]
+        pairs = self._all_complex(*handles)
+        if pairs is not None:
+            return Complex(
+                *(self.concat(parts, axis) for parts in zip(*((p.real, p.imag) for p in pairs), strict=True))
+            )
         dtype = np.result_type(*[h.dtype for h in handles])
         place = axis % handles[0].ndim
         shape = list(handles[0].shape)
@@ -508,6 +654,10 @@ class Lowering:
         """One number everywhere."""
         lengths = shape if isinstance(shape, tuple) else (shape,)
         handle = self.handle(fill)
+        if dtype is not None and np.dtype(dtype).kind == "c":
+            handle = self.astype(handle, np.dtype(dtype))
+        if isinstance(handle, Complex):
+            return self.broadcast_to(handle, lengths)
         return self.made(
             self.builder.broadcast(handle.value if dtype is None else self._as(handle, np.dtype(dtype)), lengths)
         )
@@ -530,6 +680,7 @@ class Lowering:
 
     # ------------------------------------------------------------------------------------------------------ indexing
 
+    @_by_parts
     def getitem(self, x: Any, key: tuple[Any, ...]) -> Handle:
         """x[key]."""
         value = self.handle(x).value
@@ -540,6 +691,10 @@ class Lowering:
 
     def setitem(self, x: Any, key: tuple[Any, ...], new: Any) -> Handle:
         """x with `new` written at the key."""
+        pairs = self._all_complex(self.handle(x), self.handle(new))
+        if pairs is not None:
+            (a, b), (c, d) = ((pair.real, pair.imag) for pair in pairs)
+            return Complex(self.setitem(a, key, c), self.setitem(b, key, d))
         value = self.handle(x).value
         axes, shape, indices = self._places(value.shape, key)
         piece = self.builder.broadcast(self._as(self.handle(new), value.dtype), shape)
@@ -551,6 +706,8 @@ class Lowering:
 
     def scatter(self, gate: Any, g: Any, indices: tuple[Any, ...]) -> Handle:
         """Zeros to which g is added at the key of `gate`: the gradient of getitem."""
+        if isinstance(g, Complex):
+            return Complex(self.scatter(gate, g.real, indices), self.scatter(gate, g.imag, indices))
         piece = self.handle(g).value
         axes, shape, arrays = self._places(gate.shape, gate.key(np, len(gate.shape), indices))
         base = self._number(0, piece.dtype, gate.shape)
@@ -671,6 +828,7 @@ class Lowering:
         wrapped = self.where(self.elementwise("less", x, 0), self.elementwise("add", x, length), x)
         return self.elementwise("minimum", self.elementwise("maximum", wrapped, 0), length - 1).value
 
+    @_by_parts
     def take(self, x: Any, indices: Any, axis: int) -> Handle:
         """Entries at integer indices along an axis."""
         return self.getitem(x, (*(slice(None),) * (axis % x.ndim), self.handle(indices)))
@@ -728,6 +886,7 @@ class Lowering:
         own = self.expand_dims(self.handle(np.arange(lines.shape[-1])), -1)
         return self._from_lines(self.sum(self.where(here, own, 0), -2), axis)
 
+    @_by_parts
     def rearranged(self, x: Any, before: Any, after: Any, axis: int) -> Handle:
         """x as its owners moved from their places in `before` to those in `after`; equal ones share evenly."""
         lines, old, new = (self._lines(each, axis, "rearranging") for each in (x, before, after))
@@ -768,29 +927,33 @@ class Lowering:
         body = _closed(gate.step.script)
         parts = self._arguments(body, inputs, gate.step.carries, gate.step.scanned)
         results = self.builder.repeat(body, parts, gate.step.carries, gate.step.scanned, gate.length, gate.reverse)
-        return self._record(results, gate.parts)
+        return self._record(results, body.results, gate.parts)
 
     def repeated_while(self, gate: Any, inputs: Sequence[Any]) -> Handle:
         """A step repeated while a condition holds."""
         body, condition = _closed(gate.body.script), _closed(gate.condition.script)
         parts = self._arguments(body, inputs, gate.body.carries, 0)
         results = self.builder.repeat(body, parts, gate.body.carries, condition=condition)
-        return self._record(results, gate.parts)
+        return self._record(results, body.results, gate.parts)
 
     def branched(self, gate: Any, chosen: Any, inputs: Sequence[Any]) -> Handle:
         """One of two programs."""
         first, second = _closed(gate.if_true.script), _closed(gate.if_false.script)
         parts = (self._as(self.handle(chosen), np.dtype(bool)), *self._arguments(first, inputs, len(inputs), 0))
-        return self._record(self.builder.repeat(first, parts, 0, otherwise=second), gate.parts)
+        return self._record(self.builder.repeat(first, parts, 0, otherwise=second), first.results, gate.parts)
 
     def _arguments(self, body: Program, inputs: Sequence[Any], carries: int, scanned: int) -> tuple[Value, ...]:
         """Operands in the dtypes of the body's inputs."""
-        handles = [self.handle(x) for x in inputs]
-        return tuple(self._as(handle, value.dtype) for handle, value in zip(handles, body.inputs, strict=True))
+        parts = []
+        for x, spec in zip(inputs, body.arguments, strict=True):
+            handle = self.handle(x)
+            parts.append(self.in_memory(handle if handle.dtype == spec.dtype else self.astype(handle, spec.dtype)))
+        return tuple(parts)
 
-    def _record(self, results: list[Value], parts: Sequence[Part]) -> Handle:
+    def _record(self, results: list[Value], specs: Sequence[Spec], parts: Sequence[Part]) -> Handle:
         handles = [
-            Handle(self, self.builder.cast(value, part.dtype)) for value, part in zip(results, parts, strict=True)
+            self.astype(self.given(value, spec), part.dtype)
+            for value, spec, part in zip(results, specs, parts, strict=True)
         ]
         spec = spec_of(parts)
         return Record(self, dict(zip(parts, handles, strict=True)), (prod(spec.shape), spec.dtype))
@@ -819,6 +982,9 @@ class Lowering:
     def matmul(self, x: Any, y: Any) -> Handle:
         """The matrix product, stacked over leading axes."""
         one, two = self.handle(x), self.handle(y)
+        pairs = self._all_complex(one, two)
+        if pairs is not None:
+            return self._bilinear(self.matmul, *pairs)
         dtype = np.result_type(one.dtype, two.dtype)
         if dtype.kind != "f":
             raise NotNative(f"a matrix product of {dtype}")
@@ -830,6 +996,12 @@ class Lowering:
         left = self.builder.broadcast(left, (*batch, *left.shape[-2:]))
         right = self.builder.broadcast(right, (*batch, *right.shape[-2:]))
         return self.made(self._contracted(left, right))
+
+    @staticmethod
+    def _bilinear(product: Callable[[Handle, Handle], Handle], x: Complex, y: Complex) -> Handle:
+        """A product of complex numbers by four of real ones."""
+        real = product(x.real, y.real) - product(x.imag, y.imag)
+        return Complex(real, product(x.real, y.imag) + product(x.imag, y.real))
 
     def _matrix_vector(self, left: Value, right: Value) -> Handle:
         """A product in which an operand has one axis: multiplied and summed."""
@@ -847,6 +1019,14 @@ class Lowering:
             return self.elementwise("multiply", self.made(left), self.made(right)).value
         if not left.size or not right.size:
             return self._number(0, left.dtype, (*left.shape[:-1], right.shape[-1]))
+        for place, operand in ((-2, left), (-1, right)):  # one number everywhere stands nowhere in memory
+            if operand.shape[place] > 1 and number_of(operand) is not None:
+                parts = [self.made(left), self.made(right)]
+                parts[place + 2] = parts[place + 2][
+                    (..., slice(0, 1), slice(None)) if place == -2 else (..., slice(0, 1))
+                ]
+                line = self._contracted(parts[0].value, parts[1].value)
+                return self.builder.broadcast(line, (*left.shape[:-1], right.shape[-1]))
         if left.shape[-2] == 1 or right.shape[-1] == 1:
             m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
             batch = left.shape[:-2]
@@ -889,6 +1069,11 @@ class Lowering:
         return self._pair(terms, output, handles)
 
     def _pair(self, terms: list[str], output: str, handles: list[Handle]) -> Handle:
+        pairs = self._all_complex(*handles)
+        if pairs is not None and len(pairs) == 1:
+            return Complex(self._pair(terms, output, [pairs[0].real]), self._pair(terms, output, [pairs[0].imag]))
+        if pairs is not None:
+            return self._bilinear(lambda *both: self._pair(terms, output, list(both)), *pairs)
         sizes = {
             letter: n for term, h in zip(terms, handles, strict=True) for letter, n in zip(term, h.shape, strict=True)
         }
@@ -980,9 +1165,9 @@ def lowered(script: Script, inside: bool = False) -> Program:
     handles: dict[Symbol, Handle] = {}
     inputs = []
     for position, symbol in enumerate((*script.inputs, *script.captured)):
-        value = builder.input(position, symbol.shape, symbol.dtype)
+        value = builder.input(position, *_layout(symbol))
         inputs.append(value)
-        handles[symbol] = Handle(library, value, symbol.weak)
+        handles[symbol] = library.given(value, symbol)
     places: dict[Any, list[Value]] = {}
     gradients: list[Gradient] = []
     for symbol in script.symbols:
@@ -991,22 +1176,40 @@ def lowered(script: Script, inside: bool = False) -> Program:
         handles[symbol] = made = _lower(library, symbol, operands)
         if isinstance(made, Record):
             continue
-        if made.value.origin is origin:
-            origin.result = made.value
-        places.setdefault((symbol.code, symbol.instruction), []).append(made.value)
-        found = [_whose(one, handles, places) for one in symbol.gradient_of]
-        gradients += [Gradient(made.value, whose, builder.count) for whose in found if whose is not None]
+        result = library.in_memory(made)
+        if result.origin is origin:
+            origin.result = result
+        places.setdefault((symbol.code, symbol.instruction), []).append(result)
+        found = [_whose(library, one, handles, places) for one in symbol.gradient_of]
+        gradients += [Gradient(result, whose, builder.count) for whose in found if whose is not None]
     builder.origin = None
-    outputs = tuple(handles[o].value if isinstance(o, Symbol) else builder.constant(o) for o in script.outputs)
+    results = [handles[o] if isinstance(o, Symbol) else library.handle(np.asarray(o)) for o in script.outputs]
     assumptions = [*(handles[a].value for a in script.assumptions), *library.assumptions]
-    return relieved(Program(tuple(inputs), outputs, tuple(dict.fromkeys(assumptions)), tuple(gradients)))
+    program = Program(
+        tuple(inputs),
+        tuple(library.in_memory(result) for result in results),
+        tuple(dict.fromkeys(assumptions)),
+        tuple(gradients),
+        tuple(Spec(symbol.shape, symbol.dtype) for symbol in (*script.inputs, *script.captured)),
+        tuple(Spec(result.shape, result.dtype) for result in results),
+    )
+    return relieved(program)
 
 
-def _whose(found: Any, handles: dict[Symbol, Handle], places: dict[Any, list[Value]]) -> Value | str | None:
+def _layout(spec: Any) -> tuple[tuple[int, ...], Any]:
+    """The shape and dtype in memory of an array that has these outside."""
+    return (
+        ((*spec.shape, 2), np.zeros((), spec.dtype).real.dtype) if spec.dtype.kind == "c" else (spec.shape, spec.dtype)
+    )
+
+
+def _whose(
+    library: Lowering, found: Any, handles: dict[Symbol, Handle], places: dict[Any, list[Value]]
+) -> Value | str | None:
     """The value whose gradient a symbol is; the variable's name where its line was run several times."""
     if isinstance(found, Symbol):
         known = handles.get(found)
-        return None if known is None or isinstance(known, Record) else known.value
+        return None if known is None or isinstance(known, Record) else library.in_memory(known)
     values = places.get(found, [])
     where = resolve(*found)
     return values[0] if len(values) == 1 else None if where is None else where.target
@@ -1024,15 +1227,20 @@ def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:
             raise NotNative(f"a result of shape {made.shape} in place of {symbol.shape}")
         if isinstance(made, Record):
             return made
-        value = made.value if made.dtype == symbol.dtype else library._as(made, symbol.dtype)
-        return Handle(library, value, symbol.weak)
+        if made.dtype != symbol.dtype:
+            made = library.astype(made, symbol.dtype)
+        if isinstance(made, Complex):
+            return Complex(made.real, made.imag, weak=symbol.weak, stored=made.stored)
+        return Handle(library, made.value, symbol.weak)
     except (NotNative, CodeError, AttributeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         arguments = tuple(None if isinstance(o, Handle) else (o,) for o in operands)
-        parts = tuple(o.value for o in operands if isinstance(o, Handle))
-        value = library.builder.call(symbol.gate, arguments, parts, symbol.shape, symbol.dtype)
+        given = [o for o in operands if isinstance(o, Handle)]
+        parts = tuple(map(library.in_memory, given))
+        value = library.builder.call(symbol.gate, arguments, parts, *_layout(symbol))
         value.reason = str(error)  # type: ignore[attr-defined]
-        return Handle(library, value)
+        value.dtypes = (*(handle.dtype for handle in given), symbol.dtype)  # type: ignore[attr-defined]
+        return library.given(value, Spec(symbol.shape, symbol.dtype))
 
 
 def _is_native(dtype: Any) -> bool:
-    return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype != np.float16
+    return dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8) and dtype != np.float16

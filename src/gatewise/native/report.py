@@ -152,7 +152,7 @@ def report_of(executable: Any, programs: int, measure: bool) -> Report:
     """What is told about an executable."""
     report = Report(
         name=getattr(executable.f, "__name__", "function"),
-        arguments=tuple(map(_spec, executable.program.inputs)),
+        arguments=tuple(map(_spec, executable.program.arguments)),
         programs=programs,
         steps=tuple(map(_step, executable.built.steps)),
         arena_bytes=executable.built.arena_bytes,
@@ -269,7 +269,7 @@ def _size(value: Value) -> int:
     return value.size * value.dtype.itemsize
 
 
-def _spec(value: Value) -> str:
+def _spec(value: Any) -> str:
     return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
 
 

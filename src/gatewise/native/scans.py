@@ -232,11 +232,12 @@ class _Rewriting:
         def moved(place: int) -> int:
             return next((new for old, new in numbers if old >= place), self.builder.count)
 
-        return Program(
-            tuple(self.new[value] for value in self.old.inputs),  # type: ignore[misc]
-            tuple(self.new[value] for value in self.old.outputs),
-            tuple(dict.fromkeys(self.new[value] for value in self.old.assumptions)),
-            tuple(
+        return replace(
+            self.old,
+            inputs=tuple(self.new[value] for value in self.old.inputs),  # type: ignore[misc]  # inputs become inputs
+            outputs=tuple(self.new[value] for value in self.old.outputs),
+            assumptions=tuple(dict.fromkeys(self.new[value] for value in self.old.assumptions)),
+            gradients=tuple(
                 replace(
                     gradient,
                     value=self.new[gradient.value],

@@ -44,6 +44,7 @@ from gatewise.native.values import (
     Shape,
     Value,
     View,
+    as_inside,
     number_of,
 )
 
@@ -134,7 +135,8 @@ def source_of(executable: Any) -> Source:
     parameters, opening = _arguments(executable, writer)
     body = writer.statements()
     derived = [getattr(output, "instruction", 0) < 0 for output in executable.script.outputs]
-    body.append(f"return {_nested(executable.nesting, writer.results(derived))}")
+    results = map(_outside, writer.results(derived), executable.program.results)
+    body.append(f"return {_nested(executable.nesting, list(results))}")
     head = ["import numpy as np", ""]
     if shared.given:
         head += ["# Besides NumPy, the namespace holds:", *(f"#   {name}: {what}" for name, what in shared.told), ""]
@@ -152,14 +154,26 @@ def _arguments(executable: Any, writer: _Writer) -> tuple[list[str], list[str]]:
     paths = [(key, path) for key, argument in pairs for path in tree.names(argument, key)]
     kept = [paths[place] for place in executable.places]
     names, readings = [], []
-    for value, (key, path) in zip(executable.program.inputs, kept, strict=True):
+    program = executable.program
+    for value, spec, (key, path) in zip(program.inputs, program.arguments, kept, strict=True):
         name = key if path == key else writer.names.fresh(_identifier(path[len(key) :]) or key)
+        if spec.dtype.kind == "c":
+            name = writer.names.fresh(f"{name}_parts")
+            reading = f"np.stack([np.real({path}), np.imag({path})], axis=-1, dtype=np.{value.dtype.name})"
+        else:
+            reading = f"np.{value.dtype.name}({path})" if not value.shape else path
         writer.known[value] = Text(name, _ATOM, value.shape)
-        reading = f"np.{value.dtype.name}({path})" if not value.shape else path
         if reading != name:
             names.append(name)
             readings.append(reading)
     return [key for key, _ in pairs], [f"{', '.join(names)} = {', '.join(readings)}"] if names else []
+
+
+def _outside(text: str, spec: Any) -> str:
+    """The expression of a result as the caller has it: of complex numbers, its pairs of reals as such."""
+    if spec.dtype.kind != "c":
+        return text
+    return f"{text}.view(np.{spec.dtype.name})[{'..., 0' if spec.shape else '0'}]"
 
 
 def _parameters(f: Callable[..., Any], count: int) -> list[str]:
@@ -489,11 +503,9 @@ class _Writer:
         self.lines.append(f"    {name}[{lead}i] += {behind}")
 
     def _called(self, value: Call) -> None:
-        gate, arguments = value.gate, value.arguments
 
         def run(*arrays: Any) -> Any:
-            parts = iter(arrays)
-            return np.asarray(gate.forward(np, *[next(parts) if a is None else a[0] for a in arguments]))[()]
+            return as_inside(value.run(arrays), value.dtypes[-1])[()]
 
         label = re.sub(r"\W", "_", value.details())
         reason = value.reason.partition("\n")[0]

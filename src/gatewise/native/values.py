@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from gatewise.graph import Spec
+
 Shape = tuple[int, ...]
 
 #: How one axis of a source is reached from the axes of a view: (view axis or -1, stride, offset).
@@ -261,12 +263,13 @@ class Scatter(Value):
 
 
 class Call(Value):
-    """A gate that is run by Python inside the program."""
+    """A gate that is run by Python inside the program; `dtypes` are those of its operands and its result there."""
 
-    __slots__ = ("arguments", "gate", "parts", "reason")
+    __slots__ = ("arguments", "dtypes", "gate", "parts", "reason")
     gate: Any
     reason: str
     parts: tuple[Value, ...]
+    dtypes: tuple[np.dtype[Any], ...]
     arguments: tuple[Any, ...]  # per operand of the gate None for the next of `parts`, else the constant in a 1-tuple
 
     @property
@@ -275,6 +278,12 @@ class Call(Value):
 
     def details(self) -> str:
         return str(self.gate.name or self.gate.label())
+
+    def run(self, arrays: Iterable[Any]) -> Any:
+        """What the gate gives for its operands as they lie in memory."""
+        parts = (as_outside(array, dtype) for array, dtype in zip(arrays, self.dtypes, strict=False))
+        operands = [next(parts)[()] if given is None else given[0] for given in self.arguments]
+        return self.gate.forward(np, *operands)
 
 
 class Repeat(Value):
@@ -329,16 +338,32 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Program:
-    """What is to be compiled: inputs, and the values that are results or must turn out False (`assumptions`)."""
+    """What is to be compiled: inputs, and the values that are results or must turn out False (`assumptions`).
+
+    `arguments` and `results` are what inputs and outputs are outside, where pairs of reals are complex numbers.
+    """
 
     inputs: tuple[Input, ...]
     outputs: tuple[Value, ...]
     assumptions: tuple[Value, ...]
     gradients: tuple[Gradient, ...] = ()
+    arguments: tuple[Spec, ...] = ()
+    results: tuple[Spec, ...] = ()
 
     def values(self) -> list[Value]:
         """Every value that is needed, operands before users."""
         return reachable((*self.outputs, *self.assumptions))
+
+
+def as_outside(array: Any, dtype: Any) -> Any:
+    """An array in memory with the dtype that it has outside: pairs of reals as complex numbers."""
+    return np.ascontiguousarray(array).view(dtype)[..., 0] if dtype.kind == "c" else array
+
+
+def as_inside(array: Any, dtype: Any) -> Any:
+    """An array as it lies in memory: complex numbers as pairs of reals."""
+    array = np.asarray(array, dtype)
+    return np.stack([array.real, array.imag], axis=-1) if dtype.kind == "c" else array
 
 
 def reachable(outputs: Iterable[Value]) -> list[Value]:
@@ -830,8 +855,8 @@ PROMOTED_AS = {"sigmoid": "exp"}
 
 @lru_cache(maxsize=4096)
 def result_dtype(function: str, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], np.dtype[Any]]:
-    """What NumPy makes of dtypes (for Python numbers: of 1.0, 1, True): the operands' common dtype and the result's."""
-    operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind for kind in kinds]
+    """What NumPy makes of dtypes, or of Python's types of numbers: the operands' common dtype and the result's."""
+    operands = [np.ones((0,), kind) if isinstance(kind, np.dtype) else kind(1) for kind in kinds]
     with np.errstate(all="ignore"):
         result = np.asarray(getattr(np, PROMOTED_AS.get(function, function))(*operands)).dtype
     common = np.result_type(*[o.dtype if isinstance(o, np.ndarray) else o for o in operands])
