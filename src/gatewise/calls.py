@@ -20,15 +20,16 @@ from gatewise.array import Array
 from gatewise.graph import Node
 from gatewise.source import INTERNAL
 
+_getframe = sys._getframe
 _GENERATOR = 0x20  # inspect.CO_GENERATOR
 
 
 class Call:
     """One call of a function of the user's: its code, who called it and from which instruction.
 
-    `owner` is the name of the class where the function is a method. `made` counts what the call did, gates and further
-    calls, in order: per event the instruction, and whether it goes on with the one before (as when one line of the
-    user's asks for a function that is made of several gates).
+    `owner` is the name of the class where the function is a method. `events` tells what the call did, gates and further
+    calls, in order: per event twice the instruction, and one more where it goes on with the event before (as when one
+    line of the user's asks for a function that is made of several gates).
     """
 
     __slots__ = ("code", "event", "events", "inner", "instruction", "number", "owner", "parent")
@@ -40,7 +41,7 @@ class Call:
         self.instruction = instruction  # of the event in the parent
         self.event = 0 if parent is None else len(parent.events)  # and the event's number
         self.owner = owner
-        self.events: list[tuple[int, bool]] = []
+        self.events: list[int] = []
         self.inner: FrameType | None = None  # the frame called last, kept so that no other takes its place
 
     def __repr__(self) -> str:
@@ -58,53 +59,66 @@ class WatchedArray(Array):
 
     def __init__(self) -> None:
         watched = _watching.get()
-        if watched is not None:
-            watched.made.append((self, *watched.notice(sys._getframe(1))))
+        if watched is None:
+            return
+        # The usual case, kept short: the call that made the value before goes on.
+        inner = frame = _getframe(1)
+        top, base = watched.top, watched.base
+        while frame is not top:
+            if frame is base:
+                return
+            above = frame.f_back
+            if above is None or not INTERNAL[frame.f_code.co_filename]:
+                watched.enter(frame)
+                top = watched.top
+                if frame is not top:
+                    return
+                break
+            inner, frame = frame, above
+        call = watched.call
+        assert call is not None
+        events = call.events
+        if inner is frame:
+            call.inner = None
+            events.append(2 * frame.f_lasti)
+        else:
+            events.append(2 * frame.f_lasti + (inner is call.inner))
+            call.inner = inner
+        watched.made.append((self, call, len(events) - 1))
 
 
 class Watched:
     """A run in which every traced value is kept, with the call that made it."""
 
     def __init__(self) -> None:
-        self.made: list[tuple[Array, Call | None, int]] = []
-        self._base: FrameType | None = None
+        self.made: list[tuple[Array, Call, int]] = []
+        self.top: FrameType | None = None  # of what is known of the stack, and the call that runs in it
+        self.call: Call | None = None
+        self.base: FrameType | None = None  # that of `run`
         self._stack: list[tuple[FrameType, Call]] = []
         self._generators: dict[FrameType, Call] = {}
         self._number = 0
 
     def run(self, f: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """The result of `f`, watched. What is to be watched is a `WatchedArray`."""
-        self._base = sys._getframe()
+        self.base = _getframe()
         before = _watching.set(self)
         try:
             return f(*arguments)
         finally:
             _watching.reset(before)
-            self._base = None
+            self.base = None
             self._drop(0)
             self._generators.clear()
 
-    def calls(self) -> dict[Node, tuple[Any, Call, int]]:
-        """Per node its value, the call that made it, and the number of that event in the call."""
-        return {array.node: (array.value, call, event) for array, call, event in self.made if call is not None}
+    def calls(self) -> dict[Node, tuple[Array, Call, int]]:
+        """Per node the array it came as, the call that made it, and the number of that event in the call."""
+        return {made[0].node: made for made in self.made}
 
-    def notice(self, frame: FrameType | None) -> tuple[Call | None, int]:
-        """The call in which a value is being made, and the number of this event in it."""
-        if self._base is None:
-            return None, 0
-        inner = frame
-        while frame is not None and INTERNAL[frame.f_code.co_filename]:
-            if frame is self._base:
-                return None, 0
-            inner, frame = frame, frame.f_back
-        call = self._call_of(frame)
-        if call is None:
-            return None, 0
-        assert frame is not None
-        continued = inner is call.inner and inner is not frame
-        call.inner = None if inner is frame else inner
-        call.events.append((frame.f_lasti, continued))
-        return call, len(call.events) - 1
+    def enter(self, frame: FrameType) -> None:
+        """Make the call that runs in `frame` the one on top, where it is a part of what is watched."""
+        if self.base is not None and self._call_of(frame) is not None:
+            self.top, self.call = self._stack[-1]
 
     def _call_of(self, frame: FrameType | None) -> Call | None:
         """The call that runs in `frame`: the one on top of what is known of the stack, or calls new since then."""
@@ -113,7 +127,7 @@ class Watched:
             return stack[-1][1]
         fresh: list[FrameType] = []
         call: Call | None = None
-        while frame is not None and frame is not self._base:
+        while frame is not None and frame is not self.base:
             place = len(stack)
             while place and stack[place - 1][0] is not frame:
                 place -= 1
@@ -137,6 +151,7 @@ class Watched:
         """Forget the calls from this depth on: they have returned, and their frames would keep variables alive."""
         while len(self._stack) > depth:
             self._stack.pop()[1].inner = None
+        self.top, self.call = self._stack[-1] if depth else (None, None)
 
     def _new(self, frame: FrameType, parent: Call | None) -> Call:
         code = frame.f_code
@@ -148,7 +163,7 @@ class Watched:
         call = Call(self._number, code, parent, instruction, owner)
         self._number += 1
         if parent is not None:
-            parent.events.append((instruction, False))
+            parent.events.append(2 * instruction)
             parent.inner = None
         if code.co_flags & _GENERATOR:
             self._generators[frame] = call
@@ -178,7 +193,8 @@ def turns(call: Call) -> list[tuple[tuple[int, int], ...]]:
     turn = [0] * len(loops)
     last = -1
     rows: list[tuple[tuple[int, int], ...]] = []
-    for instruction, continued in call.events:
+    for event in call.events:
+        instruction, continued = event >> 1, event & 1
         around = [number for number, (first, end) in enumerate(loops) if first <= instruction <= end]
         if not continued:
             again = [number for number in around if loops[number][0] <= last <= loops[number][1]]
@@ -263,7 +279,7 @@ class _Paths:
 
     def of(self, call: Call, event: int) -> tuple[Any, ...]:
         """The steps to an event: calls, and in each the loops, their turns, and at last the line."""
-        instruction = call.events[event][0]
+        instruction = call.events[event] >> 1
         line = _line(call.code, instruction)
         step = ("line", call.number, line)
         self._steps.setdefault(step, ("line", "", (call.code, instruction)))
