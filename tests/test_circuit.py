@@ -111,6 +111,30 @@ def test_an_upstream_gradient_that_does_not_fit_is_a_shape_error(upstream):
     assert __file__ in str(caught.value)
 
 
+def test_a_zero_stays_zero_on_wires_of_which_no_input_is_told():
+    """The undefined gradient is behind a `where` of its own, so that every input's gradient is finite without care."""
+
+    def f(x):
+        inner = np.where(x > 0, np.log(x), 0.0)
+        return np.where(x > 5, inner * x, x * 2.0)
+
+    with np.errstate(all="ignore"):
+        circuit = gw.trace(f, 0.0)
+    assert circuit["x"].gradient == 2.0
+    assert {entry.gate.name: entry.parts for entry in circuit if entry.gate.name == "log"} == {"log": (0.0,)}
+    assert all(np.isfinite(part) for entry in circuit for part in entry.parts if part is not None)
+
+
+def test_gradients_of_a_recording_are_those_of_the_transform():
+    def f(x, y):
+        return np.sum(np.tanh(x @ y) / (1.0 + x[0] ** 2)[:1])
+
+    x, y = np.outer(X, X), np.outer(X, -X)
+    circuit = gw.trace(f, x, y)
+    for entry, gradient in zip(circuit.inputs, gw.grad(f, argnums=(0, 1))(x, y), strict=True):
+        np.testing.assert_array_equal(entry.gradient, gradient)
+
+
 def test_a_yes_or_no_result_has_no_gradients():
     assert [entry.gradient for entry in gw.trace(lambda x: x > 1, 3.0)] == [None, None]
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
 
 import gatewise as gw
-from gatewise.formulas import alternatives_to, formulas_of
+from gatewise import gates
+from gatewise.deriving import derived
+from gatewise.formulas import alternatives_to, formulas_of, is_tabled
 from gatewise.gate import REGISTRY
 
 #: What the format allows besides the Array API standard's functions.
@@ -64,6 +68,25 @@ def test_formulas_use_functions_of_the_standard_alone():
                 used.update(_functions(formula))
     assert {function for function in used if not hasattr(array_api_strict, function)} <= FURTHER
     assert len(used) > 40
+
+
+def test_the_table_says_what_the_gates_say():
+    gates.load()
+    kinds = [kind for kind in REGISTRY.values() if is_tabled(kind)]
+    assert len(kinds) > 70
+    for kind in kinds:
+        number = len(kind.wires)
+        assert formulas_of(kind(), number) == derived(kind(), number), f"{kind.name}: run scripts/docs"
+
+
+def test_a_page_needs_no_compiler():
+    script = (
+        "import sys, numpy as np, gatewise as gw\n"
+        "page = gw.trace(lambda x, y: 1 / (1 + np.exp(-x * y)), 2.0, -1.0).html()\n"
+        "assert 'reciprocal' in page\n"
+        "print([name for name in ('llvmlite', 'scipy', 'rich', 'click', 'array_api_compat') if name in sys.modules])\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_what_cannot_be_said_has_no_formulas():

@@ -77,7 +77,22 @@ def plan(outputs: Sequence[Node], leaves: Sequence[Leaf] | None = None) -> Plan:
     return Plan(found, met if leaves is None else leaves, oldest, nested)
 
 
-Watch = Callable[[Node, int, Any], None]
+class Ledger:
+    """All that a sweep brings: per gate what goes back over each of its input wires, and per node what arrived in all.
+
+    A gate that no gradient reached has no row; in a row, None stands for a wire over which nothing goes back.
+    """
+
+    __slots__ = ("rows", "totals")
+
+    def __init__(self) -> None:
+        self.rows: dict[Node, list[Any]] = {}
+        self.totals: dict[Node, Any] = {}
+
+    def clear(self) -> None:
+        """Begin again."""
+        self.rows.clear()
+        self.totals.clear()
 
 
 def sweep(
@@ -86,7 +101,7 @@ def sweep(
     leaves: Sequence[Leaf],
     wrap: type[Tracked],
     *,
-    watch: Watch | None = None,
+    ledger: Ledger | None = None,
 ) -> list[Any]:
     """Gradients of the seeded outputs with respect to `leaves`; None where no gradient arrives.
 
@@ -95,20 +110,24 @@ def sweep(
         seeds: Pairs of an output node and the upstream gradient it starts with.
         leaves: Where gradients are wanted.
         wrap: The class that tracked values have, used when the sweep itself is recorded.
-        watch: Called with (node, wire, gradient) for each gradient on an input wire, before they add up.
+        ledger: Where every gradient is entered that goes back over a wire, and every sum of them.
     """
     before = origin.get()
     try:
         with np.errstate(all="ignore"):
             if route.nested:
                 seeds = [(node, _carried(seed, wrap)) for node, seed in seeds]
-            strong = watch is not None or any(libraries.is_lazy(untracked(seed)) for _, seed in seeds)
-            gradients = _sweep(route, seeds, leaves, wrap, watch, strong)
-            for gradient in gradients:
-                if not strong and has_nan(gradient):
-                    # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
-                    gradients = _sweep(route, seeds, leaves, wrap, watch, strong=True)
-                    break
+            strong = any(libraries.is_lazy(untracked(seed)) for _, seed in seeds)
+            if ledger is not None and (route.nested or any(type(seed) not in NUMPY_TYPES for _, seed in seeds)):
+                strong = True  # whether all of it is finite could not be told
+            gradients = _sweep(route, seeds, leaves, wrap, ledger, strong)
+            # In a ledger what goes back over every wire is seen, also what no leaf is told of.
+            suspect = any(map(has_nan, gradients)) if ledger is None else not _is_finite(ledger)
+            if suspect and not strong:
+                # Somewhere 0 met an infinite or undefined local gradient. Once more, keeping zeros zero.
+                if ledger is not None:
+                    ledger.clear()
+                gradients = _sweep(route, seeds, leaves, wrap, ledger, strong=True)
     finally:
         origin.set(before)
     for leaf, gradient in zip(leaves, gradients, strict=True):
@@ -147,17 +166,19 @@ def _sweep(
     seeds: Sequence[tuple[Node, Any]],
     leaves: Sequence[Leaf],
     wrap: type[Tracked],
-    watch: Watch | None,
+    ledger: Ledger | None,
     strong: bool,
 ) -> list[Any]:
     oldest, nested = route.oldest, route.nested
     written = any(hasattr(type(untracked(leaf.value)), "carrier") for leaf in leaves)
-    gradients: dict[Node, Any] = {}
+    gradients: dict[Node, Any] = {} if ledger is None else ledger.totals
+    take: Callable[..., Any] = gradients.pop if ledger is None else gradients.get
+    row: list[Any] | None = None
     for node, seed in seeds:
         prior = gradients.get(node)
         gradients[node] = seed if prior is None else prior + seed
     for node in reversed(route.nodes):
-        upstream = gradients.pop(node, None)
+        upstream = take(node, None)
         if upstream is None:
             continue
         gate = node.gate
@@ -175,6 +196,8 @@ def _sweep(
         exact = gate.elementwise and node.constants is None and not strong
         if mirrored:
             upstream = gates.conj(upstream)
+        if ledger is not None:
+            ledger.rows[node] = row = [None] * len(node.inputs)
         wire = -1
         for source, rule in zip(node.inputs, gate.rules):  # noqa: B905  (a variadic gate has a rule for every wire)
             wire += 1
@@ -189,13 +212,24 @@ def _sweep(
                 gradient = quieted(gate, upstream, gradient)
             if not exact or source.dtype is not dtype or not (source.shape is shape or source.shape == shape):
                 gradient = fit(gradient, source)
-            if watch is not None:
-                watch(node, wire, gradient)
+            if row is not None:
+                row[wire] = gradient
             prior = gradients.get(source)
             gradients[source] = total = gradient if prior is None else prior + gradient
             if written:
                 _note(total, prior, source)
     return [gradients.get(leaf) for leaf in leaves]
+
+
+def _is_finite(ledger: Ledger) -> bool:
+    """Whether every sum is of finite numbers: then all that was added is. Of others than NumPy's nobody knows."""
+    for total in ledger.totals.values():
+        if type(total) is np.float64:
+            if not math.isfinite(total):
+                return False
+        elif not isinstance(total, np.ndarray | np.generic) or not np.isfinite(total).all():
+            return False
+    return True
 
 
 def _note(total: Any, prior: Any, source: Node) -> None:

@@ -38,18 +38,17 @@ class Circuit(Recording):
         Raises:
             InputError: There is no such palette or language.
         """
-        from gatewise.picture import html, scene
+        from gatewise.picture import html, summary
 
         if language not in html.LANGUAGES:
             raise InputError(f"the page speaks {' and '.join(html.LANGUAGES)}, not {language!r}")
-        whole = scene.scene_of(self, scene.SHOWN_AT_MOST, title, editable=True)
-        return html.render(whole, title, palette, language)
+        return html.render(summary.page_scene(self, title, editable=True), title, palette, language)
 
     def json(self) -> str:
         """The scene as JSON, in the format that ``docs/scene.md`` documents."""
-        from gatewise.picture import scene
+        from gatewise.picture import summary
 
-        return scene.scene_of(self, scene.SHOWN_AT_MOST, editable=True).to_json()
+        return summary.page_scene(self, editable=True).to_json()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a file; the ending says how: .html, .svg, .json or .txt.

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+#: Objects that are made between two searches while they are seldom; Python's own number is 700.
+MANY = 100_000
+
+_lock = threading.Lock()
+_depth = 0
+_usual = (0, 0, 0)
 
 
 @contextmanager
@@ -17,3 +25,25 @@ def nothing_collected() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """While much is kept of what somebody else's code makes: garbage is looked for, but not every few hundred objects.
+
+    It may be asked for within itself, and by many threads at once; when the last is done, all is as it was.
+    """
+    global _depth, _usual
+    with _lock:
+        if _depth == 0:
+            _usual = gc.get_threshold()
+            if 0 < _usual[0] < MANY:
+                gc.set_threshold(MANY, *_usual[1:])
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0 and gc.get_threshold()[0] == MANY:  # else somebody has set it meanwhile
+                gc.set_threshold(*_usual)

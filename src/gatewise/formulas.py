@@ -1,30 +1,27 @@
 """A gate on single numbers as formulas: what the catalogue says of it, in the scene's language of expressions.
 
 Nothing is written twice: the gate's forward and its local gradients are written down on symbols and lowered like any
-program that is compiled, and the program is read as nested lists. A viewer can compute with them where no Python runs.
+program that is compiled, and the program is read as nested lists: that is `deriving`. Of the catalogue's gates without
+parameters the result is kept in ``formulas.json``, since most pictures need no more, and need no compiler then.
+Viewers can compute with formulas where no Python runs.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
-from typing import Any
-
-import numpy as np
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gatewise.gate import REGISTRY, Gate
-from gatewise.graph import Spec, apply
-from gatewise.native.lower import lowered
-from gatewise.native.values import Constant, Input, Map, Value
-from gatewise.symbolic import written
 
-#: A number, the name of a wire, "out", or a function's name and its arguments.
-Expression = float | str | list[Any]
+if TYPE_CHECKING:
+    from gatewise.deriving import Expression
 
-#: Longer formulas are of no use to a reader, and none of the common gates' is.
-PARTS_AT_MOST = 200
-
-_FLOAT = np.dtype("float64")
+#: Written by ``scripts/docs``; a test derives all of it again.
+TABLE = Path(__file__).parent / "formulas.json"
 
 
 @lru_cache(maxsize=4096)
@@ -41,26 +38,32 @@ def formulas_of(gate: Any, number: int) -> tuple[Expression, tuple[Expression | 
     """
     if not gate.elementwise or not number:
         return None
-    names = gate.wire_names(number)
-    rules = list(zip(range(number), gate.rules)) if gate.rules else []  # noqa: B905  (a variadic gate has one for each)
-    passing = [wire for wire, rule in rules if rule is not None]
+    if is_tabled(type(gate)) and gate.name in _table():
+        return _table()[gate.name]
+    from gatewise.deriving import derived
 
-    def both(*operands: Any) -> list[Any]:
-        *inputs, out = operands
-        known = {**dict(zip(gate.wires, inputs, strict=False)), "out": out}
-        if gate.variadic:
-            known[gate.wires[-1]] = tuple(inputs[len(gate.wires) - 1 :])
-        saved = [known.get(name, ()) for name in gate.reads]
-        return [apply(gate, *inputs), *(gate.rules[wire](gate, np.float64(1), *saved) for wire in passing)]
+    return derived(gate, number)
 
-    specs = [Spec((), _FLOAT)] * (number + 1)
-    try:
-        program = lowered(written(both, specs, strong=True).trusting())
-        said = [_expression(value, (*names, "out")) for value in program.outputs]
-    except Exception:  # a gate of the user's own may fail in any way on symbols; then it has no formulas
-        return None
-    places = {wire: place + 1 for place, wire in enumerate(passing)}
-    return said[0], tuple(said[places[wire]] if wire in places else None for wire in range(number))
+
+def is_tabled(kind: type[Gate]) -> bool:
+    """Whether a gate's formulas can be looked up: it is of the catalogue, acts entry by entry, has no parameters."""
+    plain = kind.elementwise and not kind.variadic and not (is_dataclass(kind) and fields(kind))
+    return plain and kind.__module__.startswith("gatewise.gates.") and REGISTRY.get(kind.name) is kind
+
+
+def tabled() -> Iterator[tuple[str, Any]]:
+    """The table, derived anew: names of gates and their formulas."""
+    from gatewise.deriving import derived
+
+    for name, kind in sorted(REGISTRY.items()):
+        if is_tabled(kind):
+            yield name, derived(kind(), len(kind.wires))
+
+
+@cache
+def _table() -> dict[str, tuple[Expression, tuple[Expression | None, ...]] | None]:
+    rows = json.loads(TABLE.read_text(encoding="utf-8"))
+    return {name: row and (row[0], tuple(row[1])) for name, row in rows.items()}
 
 
 @lru_cache(maxsize=256)
@@ -84,31 +87,3 @@ def alternatives_to(name: str) -> tuple[Any, ...]:
 def _swappable(kind: type[Gate]) -> bool:
     parameters = is_dataclass(kind) and fields(kind)
     return kind.elementwise and not kind.variadic and not parameters and all(kind.rules or (None,))
-
-
-class _Unsaid(Exception):  # noqa: N818  (it never leaves this module)
-    """A formula needs more than expressions can say."""
-
-
-def _expression(value: Value, names: tuple[str, ...]) -> Expression:
-    """A value of a lowered program as an expression. Formulas are short, so recursion is bounded."""
-    left = [PARTS_AT_MOST]
-
-    def said(value: Value) -> Expression:
-        left[0] -= 1
-        if left[0] < 0 or value.shape != ():
-            raise _Unsaid
-        match value:
-            case Input():
-                return names[value.position]
-            case Constant():
-                return float(value.array)
-            case Map():
-                if value.function == "astype":
-                    return said(value.operands[0])
-                if value.function == "sigmoid":  # the standard has none
-                    return ["reciprocal", ["add", 1.0, ["exp", ["negative", said(value.operands[0])]]]]
-                return [value.function, *map(said, value.operands)]
-        raise _Unsaid
-
-    return said(value)

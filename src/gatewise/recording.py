@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from gatewise import libraries, tree
 from gatewise.array import Array, seed
-from gatewise.backward import plan, sweep
+from gatewise.backward import Ledger, Plan, plan, sweep
 from gatewise.calls import Call, Watched, WatchedArray
-from gatewise.collecting import nothing_collected
+from gatewise.collecting import nothing_collected, seldom_collected
 from gatewise.errors import DTypeError, InputError, ShapeError
 from gatewise.gates.conversion import INPUT
-from gatewise.graph import Leaf, Node, Tracked, filled, namespace, plain, untracked
+from gatewise.graph import Leaf, Node, Tracked, dtype_name, filled, namespace, plain, untracked
 from gatewise.source import Where
 from gatewise.transforms import argument_name
+
+#: What is known of a node that nobody watched: what it came as, its call, the event's number.
+_UNWATCHED = (None, None, 0)
 
 
 class Entry:
@@ -158,12 +162,11 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
         ShapeError: `upstream` does not fit the result.
         DTypeError: An argument is no array, or nothing of the result was traced.
     """
-    calls: dict[Node, tuple[Any, Call, int]] = {}
+    watched = Watched()
     if isinstance(f, Tracked):
         result: Any = f
         leaves: Sequence[Leaf] = plan([f.node]).leaves
     else:
-        watched = Watched()
         arrays: list[Array] = []
         rebuilt = []
         for position, argument in enumerate(args):
@@ -172,8 +175,8 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
             fresh = [_input(value, name) for value, name in zip(given, names, strict=True)]
             arrays.extend(fresh)
             rebuilt.append(rebuild(fresh))
-        result = watched.run(f, rebuilt)
-        calls = watched.calls()
+        with seldom_collected():
+            result = watched.run(f, rebuilt)
         leaves = [array.node for array in arrays if isinstance(array.node, Leaf)]
     outputs = [output for output in tree.flatten(result)[0] if isinstance(output, Tracked)]
     if not outputs:
@@ -182,6 +185,7 @@ def record(f: Callable[..., Any] | Tracked, args: Sequence[Any], upstream: Any =
         )
     with nothing_collected():
         nodes = _behind([output.node for output in outputs], leaves)
+        calls = watched.calls()
         return recorded(nodes, _replay(nodes, calls), outputs, leaves, upstream, calls)
 
 
@@ -195,16 +199,29 @@ def recorded(
 ) -> Recording:
     """The recording of a graph whose values are known: one entry per node, in their order.
 
-    `calls` tells of the nodes that were made while somebody watched in which call that was.
+    `calls` tells of the nodes that were made while somebody watched in which call that was, and as which event of it,
+    after what it came as.
     """
-    parts, totals = _gradients(outputs, leaves, upstream)
-    entries = _entries(nodes, values, parts, totals, calls)
-    places = {entry.node: entry.index for entry in entries}
-    return Recording(entries, tuple(places[output.node] for output in outputs), upstream)
+    ledger = _gradients(nodes, outputs, leaves, upstream)
+    rows, totals = ledger.rows, ledger.totals
+    index: dict[Node | None, int | None] = {None: None}  # a constant comes from nowhere
+    entries = []
+    for number, (node, value) in enumerate(zip(nodes, values, strict=True)):
+        index[node] = number
+        operands = tuple([index[source] for source in node.inputs])
+        row = rows.get(node)
+        _, call, event = calls.get(node, _UNWATCHED)
+        parts = (None,) * len(operands) if row is None else tuple(row)
+        entries.append(Entry(number, node, operands, value, totals.get(node), parts, call, event))
+    places = tuple(place for output in outputs if (place := index[output.node]) is not None)
+    return Recording(tuple(entries), places, upstream)
 
 
 def _input(value: Any, name: str) -> Array:
     """A named leaf for an argument. Arrays are copied, so that the recording stays what it was."""
+    if type(value) is float:
+        number = np.float64(value)
+        return WatchedArray.of(Leaf(INPUT, number, name), number)
     try:
         array = plain(untracked(value))
     except DTypeError as error:
@@ -216,30 +233,32 @@ def _input(value: Any, name: str) -> Array:
     else:
         libraries.refuse_recorded(array, f"argument {name}")
         array = namespace((array,)).asarray(array, copy=True)
-    wanted = str(array.dtype).rpartition(".")[2].startswith(("float", "complex", "bfloat"))
+    wanted = dtype_name(array.dtype).startswith(("float", "complex", "bfloat"))
     return WatchedArray.of(Leaf(INPUT, array, name, wanted=wanted), array)
 
 
 def _behind(outputs: Sequence[Node], leaves: Sequence[Node]) -> list[Node]:
     """Every node that feeds the outputs, with all the leaves, in the order in which they were made."""
-    found = set(leaves)
-    stack = list(outputs)
+    found: set[Node | None] = {None, *leaves}
+    stack = [output for output in outputs if output not in found]
+    found.update(stack)
     while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack.extend(source for source in node.inputs if source is not None)
-    return sorted(found, key=lambda node: node.order)
+        for source in stack.pop().inputs:
+            if source not in found:
+                found.add(source)
+                stack.append(source)  # type: ignore[arg-type]  # None was found before all
+    found.remove(None)
+    return sorted(found, key=attrgetter("order"))  # type: ignore[arg-type]
 
 
-def _replay(nodes: Sequence[Node], made: Mapping[Node, tuple[Any, Call, int]]) -> list[Any]:
+def _replay(nodes: Sequence[Node], made: Mapping[Node, tuple[Array, Call, int]]) -> list[Any]:
     """Every node's value: as it was when the run made it, else computed again from the leaves' values."""
     values: dict[Node, Any] = {}
     with np.errstate(all="ignore"):  # the user's own run has warned already
         for node in nodes:
             known = made.get(node)
             if known is not None:
-                values[node] = known[0]
+                values[node] = known[0].value
                 continue
             if isinstance(node, Leaf):
                 values[node] = node.value
@@ -253,17 +272,15 @@ def _replay(nodes: Sequence[Node], made: Mapping[Node, tuple[Any, Call, int]]) -
     return [values[node] for node in nodes]
 
 
-def _gradients(
-    outputs: Sequence[Tracked], leaves: Sequence[Leaf], upstream: Any
-) -> tuple[dict[Node, list[Any]], dict[Node, Any]]:
+def _gradients(nodes: Sequence[Node], outputs: Sequence[Tracked], leaves: Sequence[Leaf], upstream: Any) -> Ledger:
     """Per node the gradient on each input wire, and the total on every node's output."""
-    parts: dict[Node, list[Any]] = {}
+    ledger = Ledger()
     wanted = [leaf for leaf in leaves if leaf.leaf]
     result = outputs[0]
     if upstream is None and len(outputs) == 1 and result.value.shape == () and "float" in str(result.value.dtype):
         upstream = filled(result.value, 1)
     if upstream is None or not wanted:
-        return parts, {}
+        return ledger
     seeds = [upstream] if len(outputs) == 1 else tree.flatten(upstream)[0]
     if len(seeds) != len(outputs):
         raise ShapeError(f"the upstream gradient has {len(seeds)} arrays, the result has {len(outputs)}")
@@ -271,55 +288,18 @@ def _gradients(
         (output.node, seed(given, output.value, "the upstream gradient"))
         for output, given in zip(outputs, seeds, strict=True)
     ]
-    totals: dict[Node, Any] = {}
-
-    def arrive(target: Node, part: Any) -> None:
-        known = totals.get(target)
-        totals[target] = part if known is None else known + part
-
-    def watch(node: Node, wire: int, gradient: Any) -> None:
-        row = parts.get(node)
-        if row is None:
-            parts[node] = row = [None] * len(node.inputs)
-        row[wire] = gradient
-        source = node.inputs[wire]
-        assert source is not None
-        arrive(source, gradient)
-
-    with np.errstate(all="ignore"):
-        for target, part in pairs:
-            arrive(target, part)
-        sweep(plan([node for node, _ in pairs], wanted), pairs, wanted, Array, watch=watch)
+    sweep(_route(nodes, [node for node, _ in pairs], wanted), pairs, wanted, Array, ledger=ledger)
     for leaf in wanted:
-        totals.setdefault(leaf, filled(leaf.value, 0))
-    return parts, totals
+        ledger.totals.setdefault(leaf, filled(leaf.value, 0))
+    return ledger
 
 
-def _entries(
-    nodes: Sequence[Node],
-    values: Sequence[Any],
-    parts: Mapping[Node, list[Any]],
-    totals: Mapping[Node, Any],
-    calls: Mapping[Node, tuple[Any, Call, int]],
-) -> tuple[Entry, ...]:
-    index: dict[Node | None, int] = {node: number for number, node in enumerate(nodes)}
-    entries = []
-    for number, (node, value) in enumerate(zip(nodes, values, strict=True)):
-        row = parts.get(node)
-        _, call, event = calls.get(node, (None, None, 0))
-        entries.append(
-            Entry(
-                number,
-                node,
-                tuple([index.get(source) for source in node.inputs]),
-                value,
-                totals.get(node),
-                (None,) * len(node.inputs) if row is None else tuple(row),
-                call,
-                event,
-            )
-        )
-    return tuple(entries)
+def _route(nodes: Sequence[Node], outputs: Sequence[Node], leaves: Sequence[Leaf]) -> Plan:
+    """The way back over `nodes`, which are all that lead to the outputs: no need to look for them once more."""
+    oldest = min([leaf.order for leaf in leaves])
+    if any(0 < node.leaf < oldest for node in nodes):
+        return plan(outputs, leaves)  # something beyond the leaves is differentiated, too
+    return Plan([node for node in nodes if node.leaf and node.inputs], leaves, oldest, nested=False)
 
 
 def _local_gradient(node: Node, wire: int, value: Any) -> Any:

@@ -16,6 +16,9 @@ from gatewise.graph import NUMPY_TYPES, Tracked
 
 NAMESPACE = "gatewise"
 
+#: Containers whose parts are told apart by an index in brackets.
+INDEXED = frozenset({list, tuple, dict})
+
 
 def is_leaf(value: Any) -> bool:
     """Whether `value` is an array or a number rather than a container of them."""
@@ -70,7 +73,31 @@ def names(tree: Any, root: str) -> list[str]:
         return [root]
     optree = _optree(tree)
     _, structure = optree.tree_flatten(tree, is_leaf=is_leaf, namespace=NAMESPACE)
-    return [accessor.codify(root) for accessor in structure.accessors()]
+    known: dict[Any, tuple[Any, str]] = {(): (tree, root)}
+    found = []
+    for path in structure.paths():
+        spelled = _spelled(path[:-1], known)
+        if spelled is None:  # a container that says itself how it is spelled
+            return [accessor.codify(root) for accessor in structure.accessors()]
+        found.append(f"{spelled}[{path[-1]!r}]")
+    return found
+
+
+def _spelled(path: Any, known: dict[Any, tuple[Any, str]]) -> str | None:
+    """How the container at `path` is spelled where it and all around it are Python's own; None for others.
+
+    `known` holds containers and their spelling by path, the outermost at first.
+    """
+    start = len(path)
+    while path[:start] not in known:
+        start -= 1
+    inner, text = known[path[:start]]
+    for depth in range(start, len(path)):
+        if type(inner) not in INDEXED:
+            return None
+        inner, text = inner[path[depth]], f"{text}[{path[depth]!r}]"
+        known[path[: depth + 1]] = inner, text
+    return text if type(inner) in INDEXED else None
 
 
 def _only(leaves: list[Any]) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 from gatewise.editing import edited
 from gatewise.errors import GatewiseError, InputError, UnsupportedError
 from gatewise.picture import html, svg, viewer
-from gatewise.picture.scene import SHOWN_AT_MOST, Scene, scene_of
+from gatewise.picture.scene import Scene
+from gatewise.picture.summary import page_scene
 from gatewise.recording import Recording
 
 RENDER = """
@@ -36,7 +37,7 @@ def circuit_widget(circuit: Recording, language: str = "en", palette: str = "def
     if language not in html.LANGUAGES:
         raise InputError(f"the widget speaks {' and '.join(html.LANGUAGES)}, not {language!r}")
     svg.check_palette(palette)
-    scene = scene_of(circuit, SHOWN_AT_MOST, editable=True)
+    scene = page_scene(circuit, editable=True)
     return _kind()(circuit, scene, palette, language)
 
 
@@ -49,7 +50,7 @@ def answer(circuit: Recording, message: object) -> dict[str, Any] | None:
         edits = message.get("edits")
         if not isinstance(edits, list):
             raise InputError("a message of edits has a list of them")
-        scene = scene_of(edited(circuit, edits), SHOWN_AT_MOST, editable=True)
+        scene = page_scene(edited(circuit, edits), editable=True)
     except GatewiseError as error:
         return {"type": "error", "number": number, "message": str(error)}
     return {"type": "scene", "number": number, "scene": json.loads(scene.to_json())}

@@ -13,7 +13,7 @@ from gatewise.picture.scene import Scene, SceneEdge, SceneGate, SceneGroup, Scen
 arrays = st.lists(st.floats(width=32), max_size=20).map(lambda numbers: np.array(numbers, np.float32))
 numbers = st.floats() | st.integers(-(10**6), 10**6) | st.booleans() | st.complex_numbers() | arrays
 quantities = st.none() | numbers.map(quantity_of)
-kinds = st.sampled_from(["input", "constant", "gate", "output", "elided"])
+kinds = st.sampled_from(["input", "constant", "gate", "output", "elided", "summary"])
 text = st.text(max_size=5)
 counts = st.integers(min_value=0, max_value=10**12)
 sources = st.none() | st.builds(Source, text, counts, text, text)
@@ -25,9 +25,9 @@ groups = (SceneGroup(0, "call", "f"), SceneGroup(1, "line", "y = x", 0, Source("
 keyed = st.sampled_from([("", "", ""), ("add", "add", "distributes"), ("power", "other", "")])
 
 
-def _noded(identifier, kind, label, name, key, value, gradient, source, group, constants):
+def _noded(identifier, kind, label, name, key, value, gradient, source, group, constants, holds):
     gate, key, story = key
-    return SceneNode(identifier, kind, label, name, gate, story, value, gradient, source, key, group, constants)
+    return SceneNode(identifier, kind, label, name, gate, story, value, gradient, source, key, group, constants, holds)
 
 
 constants = st.lists(st.tuples(st.integers(0, 3), st.floats(allow_nan=False)), max_size=2, unique_by=lambda c: c[0])
@@ -35,8 +35,9 @@ nodes = st.builds(
     _noded,
     *(counts, kinds, text, text, keyed, quantities, quantities, sources, st.sampled_from([None, 0, 1])),
     constants.map(tuple),
+    counts,
 )
-edges = st.builds(SceneEdge, counts, counts, st.integers(0, 3), text, quantities, quantities)
+edges = st.builds(SceneEdge, counts, counts, st.integers(0, 3), text, quantities, quantities, counts)
 scenes = st.builds(
     Scene,
     st.lists(nodes, max_size=3).map(tuple),
@@ -60,7 +61,7 @@ def test_json_round_trip(scene: Scene) -> None:
     again = Scene.from_json(written)
     assert again.to_json() == written
     for ours, theirs in zip(scene.nodes, again.nodes, strict=True):
-        for field in ("identifier", "kind", "label", "name", "gate", "story", "key", "group", "constants"):
+        for field in ("identifier", "kind", "label", "name", "gate", "story", "key", "group", "constants", "holds"):
             assert getattr(ours, field) == getattr(theirs, field)
         for kind in ("value", "gradient"):
             one, other = getattr(ours, kind), getattr(theirs, kind)
@@ -78,6 +79,7 @@ def test_json_round_trip(scene: Scene) -> None:
                     width = known.maximum / 252 - known.minimum / 252
                     rough = width + 1e-5 * max(abs(known.minimum), abs(known.maximum))
                     assert first == second or (first != first and second != second) or abs(first - second) <= rough
+    assert [edge.count for edge in again.edges] == [edge.count for edge in scene.edges]
     assert (again.groups, again.total, again.title) == (scene.groups, scene.total, scene.title)
     assert repr(again.gates) == repr(scene.gates)
 

@@ -7,6 +7,8 @@ import pytest
 from tests.viewer.test_layout import network, parameters_of
 
 import gatewise as gw
+from gatewise.picture import html
+from gatewise.picture.summary import summarised
 
 PLACES = """() => Object.fromEntries(gatewise.drawing().picture.things.map(
     ({ node, group, x, y }) => [node ? node.identifier : `group ${group.number}`, [x, y]]))"""
@@ -144,9 +146,41 @@ def test_a_circuit_too_large_for_elements_is_painted_and_answers(open_page):
     assert green() == 0
 
 
+def test_a_circuit_told_in_parts_is_there_as_a_whole(open_page):
+    circuit = gw.trace(network, parameters_of(2, 16, 16, 1), [0.5, -1.0])
+    scene = summarised(circuit, most=120, title="net")
+    page = open_page(html.render(scene))
+    said = page.locator("aside").inner_text()
+    assert f"its {len(circuit)} nodes are too many for a page: {scene.drawn} are listed" in said
+    gates = page.evaluate("gatewise.drawing().structure.gatesIn(gatewise.drawing().structure.groups[0])")
+    assert gates == sum(not entry.is_input for entry in circuit)
+    dashed = page.locator("g.group.told").first
+    assert "… 33 gates" in dashed.text_content() or "… 5 gates" in dashed.text_content()
+    dashed.dblclick()
+    assert "The gates inside are too many for this page" in page.locator("aside").inner_text()
+    summary = page.locator("g.summary").first
+    summary.click()
+    assert "These gates are inside a part and are not in this page." in page.locator("aside").inner_text()
+    assert page.locator("aside .row", has_text="wires)").count() > 0
+    assert "what goes back to" in page.locator("aside").inner_text()
+
+
+def test_the_passes_step_over_summaries(open_page):
+    def f(x):
+        for _ in range(200):
+            x = x * 1.01
+        return x
+
+    page = open_page(html.render(summarised(gw.trace(f, 1.0), most=20)))
+    page.evaluate("gatewise.go(2)")
+    assert "gates run here; they are not in this page" in page.locator(".reason").inner_text()
+    last = page.evaluate("gatewise.state().length")
+    page.evaluate(f"gatewise.go({last})")
+    assert f"{1.01**200:.6g}" in page.locator(".reason").inner_text()
+
+
 def test_a_scene_whose_groups_go_in_circles_is_drawn(open_page):
     """Another program's groups need not be stretches of the run."""
-    from gatewise.picture import html
     from gatewise.picture.scene import Scene, SceneEdge, SceneGroup, SceneNode
 
     nodes = [SceneNode(0, "input", "x", "x")] + [SceneNode(n, "gate", "+", group=n % 2) for n in range(1, 13)]

@@ -84,6 +84,7 @@ def _node(node: SceneNode, scene: Scene, sources: dict[Any, int]) -> dict[str, A
             "expression": node.source.expression if node.source else "",
             "group": node.group,
             "constants": {str(slot): _number(number) for slot, number in node.constants},
+            "holds": node.holds or None,
             "story": node.story if node.story != (gate.story if gate else "") else "",
         },
         "label" if node.label == "" and _own_label(node.name, gate) else "identifier",
@@ -108,6 +109,7 @@ def _edge(edge: SceneEdge, scene: Scene) -> dict[str, Any]:
             "wire": None if edge.wire == own else edge.wire,
             "gradient": "total" if whole else _quantity(edge.gradient),
             "local": _quantity(edge.local),
+            "count": None if edge.count == 1 else edge.count,
         },
         *(("wire",) if edge.wire == "" and own else ()),
     )
@@ -277,6 +279,7 @@ def _read_node(row: Mapping[str, Any], gates: Mapping[str, SceneGate], sources: 
         key=key if gate else "",
         group=row.get("group"),
         constants=tuple((int(slot), float(number)) for slot, number in row.get("constants", {}).items()),
+        holds=row.get("holds", 0),
     )
 
 
@@ -293,6 +296,7 @@ def _read_edge(row: Mapping[str, Any], gates: Mapping[str, SceneGate], nodes: Ma
         wire=row.get("wire", own),
         gradient=(source.gradient if source else None) if gradient == "total" else _read_quantity(gradient),
         local=_read_quantity(row.get("local")),
+        count=row.get("count", 1),
     )
 
 

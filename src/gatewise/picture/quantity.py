@@ -6,6 +6,7 @@ Every value that enters a scene passes here, so that the scene itself is plain d
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,6 +69,16 @@ def quantity_of(value: object) -> Quantity | None:
     return Quantity(
         array.shape, _dtype_name(array.dtype), text, None, statistics, thumbnail, _histogram(magnitudes, statistics)
     )
+
+
+def quantity_together(values: Iterable[object]) -> Quantity | None:
+    """Several values as one row of all their entries; None where there are none, or one that NumPy cannot hold."""
+    known = [value for value in values if value is not None]
+    if known and all(type(value) is np.float64 for value in known):
+        return quantity_of(np.array(known))
+    arrays = [_as_numpy(value) for value in known]
+    rows = [array.ravel() for array in arrays if array is not None and array.dtype.kind in "biufc"]
+    return quantity_of(np.concatenate(rows)) if rows and len(rows) == len(arrays) else None
 
 
 @lru_cache(maxsize=64)

@@ -20,6 +20,7 @@ from gatewise.picture.words import constant_text, shorten
 from gatewise.source import Where, resolve
 
 if TYPE_CHECKING:
+    from gatewise.calls import Call
     from gatewise.recording import Entry, Recording
 
 DRAWN_AT_MOST = 2000
@@ -27,7 +28,7 @@ DRAWN_AT_MOST = 2000
 SHOWN_AT_MOST = 120_000
 """Nodes that the viewer is given."""
 
-Kind = Literal["input", "constant", "gate", "output", "elided"]
+Kind = Literal["input", "constant", "gate", "output", "elided", "summary"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class SceneNode:
     """One thing with a place in the picture: an input, a gate, an array constant, a result.
 
     `key` says which of the scene's `gates` it is, `group` the innermost group it is in, `constants` the numbers folded
-    into it, by slot.
+    into it, by slot. A summary stands for several nodes that are not listed: `holds` says for how many.
     """
 
     identifier: int
@@ -60,11 +61,12 @@ class SceneNode:
     key: str = ""
     group: int | None = None
     constants: tuple[tuple[int, float], ...] = ()
+    holds: int = 0
 
 
 @dataclass(frozen=True)
 class SceneEdge:
-    """One wire, from a node to one input of another."""
+    """One wire, from a node to one input of another; into a summary, `count` of them that run together."""
 
     source: int
     target: int
@@ -72,6 +74,7 @@ class SceneEdge:
     wire: str = ""
     gradient: Quantity | None = None
     local: Quantity | None = None
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Scene:
 
     @property
     def drawn(self) -> int:
-        """How many nodes of the circuit stand in this scene; compare with ``total``."""
+        """How many nodes of the circuit are listed in this scene; compare with ``total``."""
         kinds = ((node.kind, node.gate) for node in self.nodes)
         return sum(kind in ("input", "gate") or (kind == "constant" and gate != "") for kind, gate in kinds)
 
@@ -198,17 +201,17 @@ def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST, title: str = "", ed
     kept = entries[start:stop]
     feeding = {operand for entry in kept for operand in entry.operands if operand is not None and operand < start}
     directory = Path.cwd()
-    nodes = [_elided(_node_of(entries[index], directory)) for index in sorted(feeding)]
+    nodes = [_elided(node_of(entries[index], directory)) for index in sorted(feeding)]
     edges: list[SceneEdge] = []
     fresh = len(entries) + len(constants_of(entries[:start]))
-    kinds = _Kinds()
+    kinds = Kinds()
     known = {node.identifier: node.gradient for node in nodes}
     groups, places = _groups(kept)
     for entry in kept:
-        constants, wires = _wires_of(entry, fresh, entries, known)
+        constants, wires = wires_of(entry, fresh, entries, known)
         fresh += len(constants)
         group = places.get(entry.index)
-        node = _node_of(entry, directory, kinds.key(entry), group)
+        node = node_of(entry, directory, kinds.key(entry), group)
         known[entry.index] = node.gradient
         nodes += [*(replace(constant, group=group) for constant in constants), node]
         edges += wires
@@ -222,7 +225,7 @@ def scene_of(circuit: Recording, limit: int = DRAWN_AT_MOST, title: str = "", ed
     return Scene(tuple(nodes), tuple(edges), len(entries), kinds.gates, groups, title)
 
 
-class _Kinds:
+class Kinds:
     """The kinds of gates of a scene, each under a key: its name, with a number when others have the same name."""
 
     def __init__(self) -> None:
@@ -230,6 +233,7 @@ class _Kinds:
         self._keys: dict[Any, str] = {}
 
     def key(self, entry: Entry) -> str:
+        """The key of an entry's gate, which is listed from now on."""
         if not entry.operands:
             return ""
         number = len(entry.operands)
@@ -265,19 +269,24 @@ def _kind_of(gate: Any, wires: tuple[str, ...], plain: bool) -> SceneGate:
 
 def _groups(entries: Sequence[Entry]) -> tuple[tuple[SceneGroup, ...], dict[int, int | None]]:
     """The groups of some entries, and by an entry's index the innermost it is in."""
-    made = [(entry.call, entry.event) if getattr(entry, "call", None) else (None, 0) for entry in entries]
-    groups, places = grouped(made)
+    groups, places = grouped(made_in(entries))
     drawn = []
     directory = Path.cwd()
     for group in groups:
-        source = _source_of(resolve(*group.place), directory)
+        source = source_of(resolve(*group.place), directory)
         label = group.label or (shorten(source.text, 40) if source else "")
         source = source and replace(source, expression="")
         drawn.append(SceneGroup(group.identifier, group.kind, label, group.parent, source))
     return tuple(drawn), {entry.index: place for entry, place in zip(entries, places, strict=True)}
 
 
-def _source_of(where: Where | None, directory: Path) -> Source | None:
+def made_in(entries: Sequence[Entry]) -> list[tuple[Call | None, int]]:
+    """Per entry the call that made it and the number of that event; a graph from elsewhere knows none."""
+    return [(call, entry.event) if (call := getattr(entry, "call", None)) else (None, 0) for entry in entries]
+
+
+def source_of(where: Where | None, directory: Path) -> Source | None:
+    """A place in the user's code as a picture tells it."""
     if where is None:
         return None
     return Source(
@@ -292,7 +301,8 @@ def _shared_name(file: str, directory: Path) -> str:
     return path.relative_to(directory).as_posix() if path.is_relative_to(directory) else path.name
 
 
-def _node_of(entry: Entry, directory: Path, key: str = "", group: int | None = None) -> SceneNode:
+def node_of(entry: Entry, directory: Path, key: str = "", group: int | None = None) -> SceneNode:
+    """An entry as it is drawn."""
     gate = entry.gate
     leaf = not entry.operands
     kind: Kind = "gate" if not leaf else "input" if gate.name == "input" else "constant"
@@ -307,7 +317,7 @@ def _node_of(entry: Entry, directory: Path, key: str = "", group: int | None = N
         story="" if leaf else gate.story,
         value=quantity_of(entry.value),
         gradient=quantity_of(entry.gradient),
-        source=_source_of(entry.where, directory),
+        source=source_of(entry.where, directory),
         key=key,
         group=group,
         constants=_folded(entry),
@@ -333,7 +343,7 @@ def _elided(node: SceneNode) -> SceneNode:
     return SceneNode(node.identifier, "elided", stub, node.name, value=node.value, gradient=node.gradient)
 
 
-def _wires_of(
+def wires_of(
     entry: Entry, fresh: int, entries: Sequence[Entry], known: Mapping[int, Quantity | None]
 ) -> tuple[list[SceneNode], list[SceneEdge]]:
     """The input wires of an entry, and the leaves for its array constants, numbered from ``fresh``.
@@ -353,7 +363,7 @@ def _wires_of(
             constants.append(SceneNode(source, "constant", "constant", value=quantity_of(constant)))
         part = entry.parts[slot] if slot < len(entry.parts) else None
         whole = part is not None and operand is not None and part is entries[operand].gradient
-        gradient = known[source] if whole else quantity_of(part)
+        gradient = known[source] if whole and source in known else quantity_of(part)
         local = quantity_of(locals_[slot] if slot < len(locals_) else None)
         edges.append(SceneEdge(source, entry.index, slot, str(name or ""), gradient, local))
     return constants, edges
@@ -364,6 +374,7 @@ def constants_of(entries: Sequence[Entry]) -> list[tuple[int, int]]:
     return [
         (entry.index, slot)
         for entry in entries
+        if None in entry.operands
         for slot, (operand, constant) in enumerate(_operands(entry))
         if operand is None and not is_number(constant)
     ]

@@ -124,6 +124,8 @@ def heading(node: SceneNode) -> str:
         name = f"{node.name}: " if node.name else ""
         symbol = f" ({node.label})" if node.label and node.label != node.gate else ""
         return f"{name}{node.gate}{symbol}"
+    if node.kind == "summary":
+        return f"{node.holds:,} {'inputs of ' + node.name if node.name else 'gates'}, not listed"
     kind = "earlier gate, not drawn:" if node.kind == "elided" else node.kind
     return f"{kind} {node.label}".strip()
 
@@ -168,4 +170,6 @@ def omission(scene: Scene) -> str:
     """The sentence that says that only a part is drawn; empty when all is drawn."""
     if scene.total <= scene.drawn:
         return ""
+    if summaries := [node for node in scene.nodes if node.kind == "summary"]:
+        return f"{scene.drawn:,} of {scene.total:,} nodes are listed, the others told in {len(summaries):,} summaries"
     return f"showing the last {scene.drawn:,} of {scene.total:,} nodes"

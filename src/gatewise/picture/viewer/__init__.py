@@ -7,9 +7,10 @@ another without their imports.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 #: Each file after those it imports from.
 FILES = (
@@ -56,4 +57,6 @@ def script_with(package: str, names: Sequence[str], start: str) -> str:
 
 def text_of(package: str, name: str) -> str:
     """A file that travels with a package."""
-    return (files(package) / name).read_text(encoding="utf-8")
+    place = sys.modules[package].__file__
+    assert place is not None
+    return (Path(place).parent / name).read_text(encoding="utf-8")

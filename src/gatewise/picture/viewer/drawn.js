@@ -97,12 +97,12 @@ export class DrawnCircuit {
 
   shape(thing, on, nameOf) {
     const { node, group, x, y, width, height } = thing;
-    const names = node ? { class: `node ${node.kind}`, "data-node": node.identifier } : { class: `node group ${group.kind}`, "data-group": group.number };
+    const names = node ? { class: `node ${node.kind}`, "data-node": node.identifier } : { class: `node group ${group.kind}${group.isTold ? " told" : ""}`, "data-group": group.number };
     const made = make("g", { ...names, tabindex: 0, role: "button", "aria-label": nameOf(thing) }, "", make("rect", {
       class: "shape", x: x - width / 2, y: y - height / 2, width, height, rx: node && node.kind === "gate" ? RADIUS : 6,
     }));
     if (node) made.append(make("text", { class: "symbol", x, y: y + 5 }, node.label));
-    else made.append(make("text", { class: "symbol", x, y: y - 2 }, group.label), make("text", { class: "name", x, y: y + 15 }, `⊞ ${nameOf(thing, true)}`));
+    else made.append(make("text", { class: "symbol", x, y: y - 2 }, group.label), make("text", { class: "name", x, y: y + 15 }, `${group.isTold ? "…" : "⊞"} ${nameOf(thing, true)}`));
     if (node && node.kind === "gate" && node.name && !namesResult(node)) made.append(make("text", { class: "name", x, y: y + RADIUS + 14 }, node.name));
     made.addEventListener("pointerenter", () => on.hover(thing));
     made.addEventListener("focus", () => on.hover(thing, true));

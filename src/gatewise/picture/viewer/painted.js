@@ -315,13 +315,15 @@ export class PaintedCircuit {
     pen.beginPath();
     pen.roundRect(x - width / 2, y - height / 2, width, height, node && node.kind === "gate" ? RADIUS : 6);
     pen.fill();
+    if ((node && node.kind === "summary") || (group && group.isTold)) pen.setLineDash([4, 3]);
     if (!node || node.kind !== "output") pen.stroke();
+    pen.setLineDash([]);
     pen.textAlign = "center";
     const write = (text, place, kind, font) => { pen.fillStyle = kind; pen.font = font; pen.fillText(text, place[0], place[1]); };
     if (node) write(node.label, [x, y + 5], colours.ink, `${node.kind === "gate" ? "bold 15px" : "13px"} ${mono}`);
     else {
       write(group.label, [x, y - 2], colours.ink, `13px ${mono}`);
-      write(`⊞ ${this.nameOf({ group }, true)}`, [x, y + 15], colours.faint, `italic 12px ${mono}`);
+      write(`${group.isTold ? "…" : "⊞"} ${this.nameOf({ group }, true)}`, [x, y + 15], colours.faint, `italic 12px ${mono}`);
     }
     if (node && node.kind === "gate" && node.name && !namesResult(node)) write(node.name, [x, y + RADIUS + 14], colours.faint, `italic 12px ${mono}`);
     if (!carried || !carried.outgoing.length) return;

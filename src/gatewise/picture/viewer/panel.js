@@ -1,6 +1,6 @@
 // A gate told in full: its chain rule in real numbers, its story, its array's spread, its line of code.
 import { digits, isAlarming, normOf, quantityText, shapeText } from "./numbers.js";
-import { wireName } from "./scene.js";
+import { gatesOf, wireName } from "./scene.js";
 
 /** An element with a class, a text (never markup) and children. */
 export const element = (tag, kind = "", text = "", ...children) => {
@@ -13,6 +13,8 @@ export const element = (tag, kind = "", text = "", ...children) => {
 
 const figure = (quantity, kind) => element("span", `${kind}${quantity && isAlarming(quantity) ? " alarm" : ""}`, quantityText(quantity));
 const row = (...parts) => element("div", "row numbers", "", ...parts);
+
+const MANY = 100; // rows of a fork that are told
 
 const HEAT = { above: [230, 97, 1], below: [5, 113, 176] };
 
@@ -67,11 +69,16 @@ const arrayParts = (quantity, kind, title, words) => {
 /** The heading of a node: "q: add (+)". */
 export const heading = (node, words) => (node.kind === "gate"
   ? `${node.name ? `${node.name}: ` : ""}${node.gateName || node.label}${node.label && node.label !== node.gateName && node.gateName ? ` (${node.label})` : ""}`
-  : `${words[node.kind] ?? node.kind} ${node.label}`);
+  : node.kind === "summary" ? standsFor(node, words) : `${words[node.kind] ?? node.kind} ${node.label}`);
+
+/** What a summary stands for. */
+const standsFor = (node, words) => (gatesOf(node) ? words.gates(node.holds) : `${node.name}: ${words.inputs(node.holds)}`);
 
 const rule = (edge, words) => {
   const left = element("b", "", wireName(edge));
+  if (edge.count > 1) left.append(` … (${words.wires(edge.count)})`);
   if (!edge.gradient) return row(left, ` ${words.noGradient}`);
+  if (edge.target.kind === "summary") return row(left, " ", figure(edge.gradient, "gradient"));
   const upstream = figure(edge.target.gradient, "gradient");
   if (!edge.local) return row(left, ` ${words.upstream} `, upstream, " → ", figure(edge.gradient, "gradient"));
   return row(left, " ", upstream, " × ", figure(edge.local, "local"), " = ", figure(edge.gradient, "gradient"));
@@ -90,12 +97,15 @@ export const told = (node, words, tools) => {
   if (node.story) parts.push(element("p", "story", node.story));
   if (node.gate && node.gate.formula) parts.push(row(element("b", "", words.formula), ` ${node.gate.formula}`));
   if (node.kind === "output") return parts;
-  parts.push(row(element("b", "", words.value), " ", figure(node.value, "value")));
-  parts.push(row(element("b", "", words.gradient), " ", figure(node.gradient, "gradient")));
+  if (node.kind === "summary") parts.push(element("p", "note", node.value ? words.toldTogether : words.toldAfter));
+  if (node.kind !== "summary" || node.value) {
+    parts.push(row(element("b", "", words.value), " ", figure(node.value, "value")));
+    parts.push(row(element("b", "", words.gradient), " ", figure(node.gradient, "gradient")));
+  }
   parts.push(...force(node, words));
   const wires = [...node.incoming].sort((one, other) => one.slot - other.slot);
   if (wires.length) {
-    parts.push(element("h2", "", wires.some((edge) => edge.local) ? words.upstreamLocal : words.upstreamOnly));
+    parts.push(element("h2", "", node.kind === "summary" ? words.goesBack : wires.some((edge) => edge.local) ? words.upstreamLocal : words.upstreamOnly));
     for (const edge of wires) {
       const told = rule(edge, words);
       told.append(...tools(edge));
@@ -105,7 +115,8 @@ export const told = (node, words, tools) => {
   const back = node.outgoing.filter((edge) => edge.gradient);
   if (back.length > 1) {
     parts.push(element("h2", "", words.forks));
-    for (const edge of back) parts.push(row(element("b", "", words.from), ` ${edge.target.name || edge.target.label} `, figure(edge.gradient, "gradient")));
+    for (const edge of back.slice(0, MANY)) parts.push(row(element("b", "", words.from), ` ${edge.target.name || edge.target.label} `, figure(edge.gradient, "gradient")));
+    if (back.length > MANY) parts.push(row(`… ${back.length - MANY}`));
   }
   parts.push(...arrayParts(node.value, "value", words.value, words), ...arrayParts(node.gradient, "gradient", words.gradient, words));
   if (node.source) {

@@ -70,7 +70,7 @@ export const readScene = (data, language = "en") => {
       value: quantityOf(row.value), gradient: quantityOf(row.gradient), expression: row.expression ?? "",
       source: row.source === undefined || row.source === null ? null : sources[row.source] ?? null,
       group: row.group ?? null, constants: new Map(Object.entries(row.constants ?? {}).map(([slot, number]) => [+slot, toNumber(number)])),
-      incoming: [], outgoing: [], place: nodes.size, back: 0,
+      incoming: [], outgoing: [], place: nodes.size, back: 0, holds: row.holds ?? 0,
     });
   }
   const edges = data.edges.map((row, number) => {
@@ -78,7 +78,7 @@ export const readScene = (data, language = "en") => {
     const target = nodes.get(row.target);
     if (!source || !target) throw new Error(`wire ${number} of this scene joins a node that is not there`);
     const gradient = row.gradient === "total" ? source.gradient : quantityOf(row.gradient);
-    const edge = { number, source, target, slot: row.slot ?? 0, gradient, local: quantityOf(row.local), wire: row.wire, port: 0 };
+    const edge = { number, source, target, slot: row.slot ?? 0, gradient, local: quantityOf(row.local), wire: row.wire, count: row.count ?? 1, port: 0 };
     source.outgoing.push(edge);
     target.incoming.push(edge);
     if (gradient) source.back += 1;
@@ -87,6 +87,9 @@ export const readScene = (data, language = "en") => {
   for (const node of nodes.values()) node.incoming.forEach((edge, place) => { edge.port = place - (node.incoming.length - 1) / 2; });
   return { title: data.title ?? "", total: data.total ?? nodes.size, nodes, edges, gates, sources, groups: data.groups ?? [] };
 };
+
+/** How many gates a node is: one, none, or those that a summary stands for (one with a name stands for inputs). */
+export const gatesOf = (node) => (node.kind === "gate" ? 1 : node.kind === "summary" && !node.name ? node.holds : 0);
 
 /** What a wire is called: the variable on it, else the expression, else the gate's own name for it. */
 export const wireName = (edge) => {

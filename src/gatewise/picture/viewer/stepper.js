@@ -12,7 +12,7 @@ export const stepsOf = (scene) => {
     if (seeded && node.gradient && seedOf(node) !== 0) steps.push({ pass: "seed", node });
   }
   for (const node of drawn.reverse()) {
-    if (node.kind === "gate" && node.incoming.some((edge) => edge.gradient)) steps.push({ pass: "backward", node });
+    if ((node.kind === "gate" || node.kind === "summary") && node.incoming.some((edge) => edge.gradient)) steps.push({ pass: "backward", node });
   }
   return steps;
 };

@@ -2,7 +2,7 @@
 // laid out once; a collapsed group is one thing in the level around it, an expanded one a box. To expand a group changes
 // sizes alone: no other level's order, so that whatever was not touched stays as it was, moved at most to make room.
 import { Layers, ROW } from "./layers.js";
-import { shortened } from "./scene.js";
+import { gatesOf, shortened } from "./scene.js";
 import { PORT_STEP, partText, roomOf, textWidth } from "./labels.js";
 
 const MARGIN = 16;
@@ -45,7 +45,7 @@ export class Structure {
     kept[0] = 1;
     const held = new Int32Array(groups.length); // gates and kept groups directly inside
     const weight = new Int32Array(groups.length); // a group weighs as much as three gates
-    nodes.forEach((node, place) => { if (node.kind === "gate") { held[home[place].number] += 1; weight[home[place].number] += 1; } });
+    nodes.forEach((node, place) => { if (gatesOf(node)) { held[home[place].number] += 1; weight[home[place].number] += gatesOf(node); } });
     for (let number = groups.length - 1; number > 0; number -= 1) { // of three gates or fewer, or of one group alone: no group
       const { parent } = groups[number];
       kept[number] = weight[number] > 3 || bundled.has(groups[number]) ? 1 : 0;
@@ -62,7 +62,7 @@ export class Structure {
     this.groups = groups.filter((group) => kept[group.number]);
     for (const group of this.groups) if (group.parent) group.parent = keptAround(group, kept);
     const homes = home.map((group) => (kept[group.number] ? group : keptAround(group, kept)));
-    this.groups.forEach((group, number) => Object.assign(group, { number, collapsed: number > 0, level: null, placed: null, items: [] }));
+    this.groups.forEach((group, number) => Object.assign(group, { number, collapsed: number > 0, level: null, placed: null, isTold: false, items: [] }));
     this.home = homes;
     const entered = new Uint8Array(this.groups.length);
     entered[0] = 1;
@@ -75,6 +75,7 @@ export class Structure {
     nodes.forEach((node, place) => {
       enter(homes[place]);
       homes[place].items.push({ group: null, node, place });
+      if (node.kind === "summary") homes[place].isTold = true; // what is in it is not all listed
     });
     // The nodes of a group, and of all groups inside it, stand one after another: [first, last).
     this.position = new Int32Array(nodes.length);
@@ -151,7 +152,7 @@ export class Structure {
 
   /** How many gates a group has in it. */
   gatesIn(group) {
-    group.gates ??= this.sequence.subarray(group.first, group.last).reduce((count, place) => count + (this.nodes[place].kind === "gate" ? 1 : 0), 0);
+    group.gates ??= this.sequence.subarray(group.first, group.last).reduce((count, place) => count + gatesOf(this.nodes[place]), 0);
     return group.gates;
   }
 
@@ -275,7 +276,7 @@ export class Structure {
       const rank = layers.ranks[thing];
       if (room.box) { boxed[rank] = Math.max(boxed[rank], room.width); shape[rank] = Math.max(shape[rank], room.folded); } else { shape[rank] = Math.max(shape[rank], room.width); label[rank] = Math.max(label[rank], room.label); }
     });
-    const said = layers.wires.map((wire) => (wire.node ? partText(wire.edge) : ""));
+    const said = layers.wires.map((wire) => (wire.node && wire.node.kind !== "summary" ? partText(wire.edge) : ""));
     said.forEach((text, wire) => { const rank = layers.ranks[layers.wires[wire].target]; if (text) parts[rank] = Math.max(parts[rank], text.length * 6.6 + 8); });
     const curve = this.curvesOf(group.level, y);
     const left = new Float64Array(columns); // where wires arrive

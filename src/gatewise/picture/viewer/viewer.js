@@ -63,6 +63,7 @@ export const mount = (root, data, options = {}) => {
     const name = node.name || node.label;
     if (pass === "seed") return words.seed(name, quantityText(node.gradient));
     if (pass === "forward") {
+      if (node.kind === "summary" && !node.name) return words.runs(node.holds);
       if (node.kind !== "gate") return words.given(name, quantityText(node.value));
       const slots = new Map([...node.constants].map(([slot, number]) => [slot, digits(number)]));
       for (const edge of node.incoming) slots.set(edge.slot, quantityText(edge.source.value));
@@ -79,7 +80,7 @@ export const mount = (root, data, options = {}) => {
       const sum = `${parts.length > 6 ? "… + " : ""}${parts.slice(-6).map((part) => digits(part.number)).join(" + ")}`;
       return `${line}; ${words.arrives(wireName(edge), sum, `${digits(parts.reduce((total, part) => total + part.number, 0))}${complete ? "" : " …"}`)}`;
     });
-    return `${node.name || node.gateName} ← ${lines.join("  ·  ") || words.stops}`;
+    return `${node.name || node.gateName || node.label} ← ${lines.join("  ·  ") || words.stops}`;
   };
 
   const controls = {};
@@ -188,6 +189,7 @@ export const mount = (root, data, options = {}) => {
 
   const toldGroup = (group) => {
     const parts = [element("h1", "", `${words.kinds[group.kind] ?? group.kind} ${group.label}`), element("p", "", sizeOf(group, words, structure))];
+    if (group.isTold) parts.push(element("p", "note", words.notListed));
     const button = small(group.collapsed ? `⊞ ${words.expand}` : `⊟ ${words.collapse}`, () => toggle(group));
     parts.push(element("p", "", "", button));
     const source = scene.sources[group.source];
@@ -344,8 +346,10 @@ export const mount = (root, data, options = {}) => {
   };
 
   const greet = () => {
-    const drawn = [...scene.nodes.values()].filter((node) => node.kind !== "output" && node.kind !== "elided").length;
-    const note = scene.total > drawn ? [element("p", "note", words.part(drawn, scene.total))] : [];
+    const drawn = [...scene.nodes.values()].filter((node) => !["output", "elided", "summary"].includes(node.kind)).length;
+    const summaries = [...scene.nodes.values()].filter((node) => node.kind === "summary").length;
+    const said = summaries ? words.summaries(drawn, scene.total, summaries) : words.part(drawn, scene.total);
+    const note = scene.total > drawn ? [element("p", "note", said)] : [];
     const folded = drawing.picture.things.filter((thing) => thing.group).length;
     if (folded) note.push(element("p", "note", words.folded(folded)));
     panel.replaceChildren(element("h1", "", scene.title || document.title), element("p", "", words.hint), ...note);

@@ -1,5 +1,7 @@
 // What the viewer says, in English and Chinese. The gates' stories come with the scene.
 
+const grouped = (number) => number.toLocaleString("en"); // 1,000,000
+
 const WORDS = {
   en: {
     hint: "Click a gate, or reach it with Tab, to see its chain rule. The arrow keys step through the two passes; the wheel zooms, dragging moves, a double click shows all, or expands what is collapsed.",
@@ -16,10 +18,14 @@ const WORDS = {
     given: (name, result) => `${name} is given: ${result}`, arrives: (name, sum, total) => `${name} adds up: ${sum} = ${total}`, stops: "No gradient passes this gate.",
     index: "which entry; none for all", whatIf: "what if", set: "set", cut: "cut", hold: "hold", uncut: "restore", swap: "gate", undo: "undo", reset: "reset", edits: (n) => `${n} edit${n === 1 ? "" : "s"} in force`,
     cannotEdit: "Edits need a program behind this page: not all gates here are ones of single numbers with a formula.",
-    whole: "the circuit", above: "above the wire:", below: ", below:", kinds: { call: "call", module: "module", loop: "loop", turn: "turn", line: "line", argument: "argument" }, inputs: (n) => `${n} inputs`, gates: (n) => `${n} gate${n === 1 ? "" : "s"}`,
+    whole: "the circuit", above: "above the wire:", below: ", below:", kinds: { call: "call", module: "module", loop: "loop", turn: "turn", line: "line", stretch: "stretch", argument: "argument" }, inputs: (n) => `${grouped(n)} inputs`, gates: (n) => `${grouped(n)} gate${n === 1 ? "" : "s"}`,
     inside: "inside", expand: "expand", collapse: "collapse", detail: "detail", groupsDetail: "functions, loops", linesDetail: "and lines", gatesDetail: "every gate",
     folded: (n) => `${n} part${n === 1 ? " is" : "s are"} collapsed: a double click expands one.`,
     part: (drawn, total) => `showing the last ${drawn} of ${total} nodes`, formula: "formula", line: "source",
+    summaries: (listed, total, parts) => `All of the circuit is here, but its ${grouped(total)} nodes are too many for a page: ${grouped(listed)} are listed, the others are inside ${grouped(parts)} parts, drawn dashed.`,
+    notListed: "The gates inside are too many for this page; it has those whose values leave.", toldAfter: "These gates are inside a part and are not in this page. Those whose values leave the part come after them.",
+    toldTogether: "These are not in this page one by one; their values are told together.", goesBack: "what goes back to",
+    runs: (n) => `${grouped(n)} gates run here; they are not in this page.`, wires: (n) => `${grouped(n)} wires`,
   },
   zh: {
     hint: "点击一个门，或用 Tab 键选中它，查看它的链式法则。方向键逐步走过前向与反向两遍；滚轮缩放，拖动平移，双击显示全部，或展开收起的部分。",
@@ -36,10 +42,14 @@ const WORDS = {
     given: (name, result) => `${name} 是给定的：${result}`, arrives: (name, sum, total) => `${name} 相加：${sum} = ${total}`, stops: "没有梯度通过这个门。",
     index: "哪一个元素；不填为全部", whatIf: "如果……会怎样", set: "设为", cut: "剪断", hold: "截住梯度", uncut: "恢复", swap: "门", undo: "撤销", reset: "重置", edits: (n) => `${n} 处改动生效中`,
     cannotEdit: "在这里改动需要页面背后的程序：并非所有的门都是有公式的单个数的门。",
-    whole: "整个电路", above: "线上方：", below: "，线下方：", kinds: { call: "调用", module: "模块", loop: "循环", turn: "一轮循环", line: "代码行", argument: "参数" }, inputs: (n) => `${n} 个输入`, gates: (n) => `${n} 个门`,
+    whole: "整个电路", above: "线上方：", below: "，线下方：", kinds: { call: "调用", module: "模块", loop: "循环", turn: "一轮循环", line: "代码行", stretch: "一段", argument: "参数" }, inputs: (n) => `${grouped(n)} 个输入`, gates: (n) => `${grouped(n)} 个门`,
     inside: "属于", expand: "展开", collapse: "收起", detail: "详细程度", groupsDetail: "函数、循环", linesDetail: "以及代码行", gatesDetail: "每一个门",
     folded: (n) => `有 ${n} 部分已收起：双击展开。`,
     part: (drawn, total) => `显示全部 ${total} 个节点中的最后 ${drawn} 个`, formula: "公式", line: "源代码",
+    summaries: (listed, total, parts) => `整个电路都在这里，但 ${grouped(total)} 个节点一页放不下：列出了 ${grouped(listed)} 个，其余的在 ${grouped(parts)} 个虚线框的部分里。`,
+    notListed: "里面的门太多，本页放不下；列出的是值传到外面的门。", toldAfter: "这些门在一个部分里面，不在本页中。值传到外面的门排在它们之后。",
+    toldTogether: "这些没有逐一列在本页中，它们的值合在一起显示。", goesBack: "传回的梯度",
+    runs: (n) => `这里运行 ${grouped(n)} 个门，它们不在本页中。`, wires: (n) => `${grouped(n)} 条线`,
   },
 };
 
