@@ -135,3 +135,21 @@ def test_an_entry_of_what_is_computed_from_something_stored_waits_for_it():
     both = gw.value_and_grad(f)
     found, expected = gw.compile(both)(np.float64(0.3)), both(np.float64(0.3))
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_the_parts_of_one_result_are_written_by_the_loop_that_computes_them():
+    """Nothing stands in memory in between, neither for a part that is there early nor for one that is a column."""
+
+    def early(x):
+        waves = np.sin(x) + np.cos(2 * x)
+        return np.concatenate([waves, x / np.sum(x)], axis=1), np.sum(waves)
+
+    def columns(x):
+        q = np.tanh(x) * x
+        return np.concatenate([np.stack([x, q, np.exp(q)], axis=1), (q * q)[:, None]], axis=1), np.max(np.exp(q))
+
+    for f, x in ((early, np.linspace(0.0, 0.7, 600).reshape(300, 2)), (columns, np.linspace(0.0, 1.0, 300))):
+        compiled = gw.compile(f)
+        for found, expected in zip(compiled(x), f(x), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert compiled.report().arena_bytes < x.nbytes

@@ -504,7 +504,7 @@ class Builder:
             back = {axis: (i, step, -start * step) for i, (axis, step, start) in enumerate(place) if axis >= 0}
             if all(abs(step) == 1 for axis, step, _ in place if axis >= 0):
                 return self.view(piece, base.shape, [back.get(i, (-1, 0, 0)) for i in range(len(piece.shape))])
-        pieces = [part for laid in pieces for part in _unfolded(self, *laid)]
+        pieces = [_narrowed(self, *part) for laid in pieces for part in _unfolded(self, *laid)]
         values, places = tuple(piece for piece, _ in pieces), tuple(place for _, place in pieces)
         if isinstance(base, Assemble):
             values, places = base.pieces + values, base.places + places
@@ -662,6 +662,15 @@ def _unfolded(builder: Builder, piece: Value, places: tuple[AxisMap, ...]) -> li
                 composed.append((place, step * inner_step, start + step * inner_start))
         found.append((small, tuple(composed)))
     return found
+
+
+def _narrowed(builder: Builder, piece: Value, places: tuple[AxisMap, ...]) -> tuple[Value, tuple[AxisMap, ...]]:
+    """A piece without its axes of length 1, so that pieces of as many entries can be written by one loop."""
+    kept = [axis for axis, length in enumerate(piece.shape) if length != 1]
+    number = {axis: i for i, axis in enumerate(kept)}
+    shape = tuple(piece.shape[axis] for axis in kept)
+    at = [(number[axis], step, start) if axis in number else (-1, 0, start) for axis, step, start in places]
+    return builder.reshape(piece, shape), tuple(at)
 
 
 def _fresh(builder: Builder, value: Any, shape: Shape, dtype: Any) -> Any:
