@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import gatewise as gw
 
@@ -89,6 +91,22 @@ def test_calls_leave_no_memory_behind():
         assert tracemalloc.get_traced_memory()[0] - before < 4096
     finally:
         tracemalloc.stop()
+
+
+def test_what_a_program_was_written_with_is_let_go():
+    def f(x):
+        return gw.scan(lambda s, _: (np.sin(s) * x, None), x, None, length=50)[0]
+
+    def modules():
+        gc.collect()
+        return sum(isinstance(found, ir.Module) for found in gc.get_objects())
+
+    compiled = gw.compile(f)
+    before = modules()
+    compiled(0.5)
+    assert modules() == before
+    assert "define" in compiled.llvm()
+    assert "of_arrays" not in compiled.llvm()
 
 
 @pytest.mark.parametrize(
