@@ -1,9 +1,9 @@
 """How a number comes about: one process per peer, rounds that go through the peers forwards and backwards in turn.
 
-A worker builds its step, makes the first call (timed apart), reports value and gradients for the check and its peak
-memory, then waits. The driver gives each worker `budget` seconds per round, one at a time, so that whatever else the
-machine does in a round meets all peers alike. A sample is a batch of calls of at least about 2 ms; the garbage
-collector stays on, as users have it.
+A worker imports what its peer needs, builds the step and makes the first call (each timed apart), reports results for
+the check, memory and work, then waits. The driver gives each worker `budget` seconds per round, one at a time, so that
+whatever else the machine does in a round meets all peers alike. A sample is a batch of calls of at least about 2 ms;
+the garbage collector stays on, as users have it. Nobody finds what an earlier run left on disk: caches begin empty.
 """
 
 from __future__ import annotations
@@ -23,13 +23,42 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import limits
 import numpy as np
+from limits import Limits
 from peers import PEERS, THREADS, Peer, Step
-from rows import ROWS, Arguments, ProcessRow, Row
+from rows import ROWS, Arguments, ProcessRow, Row, objective_of
 
 ENVIRONMENT = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 ENVIRONMENT |= {"JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
+#: Where libraries keep what they compiled for the next process.
+CACHES = ("XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR")
+
 clock = time.perf_counter
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at the peak of one call, beyond what was there before building; not numbers where the system does not tell.
+
+    Attributes:
+        resident: Of the resident set.
+        own: The part of it that no file stands behind: the rest are pages of libraries, shared by all who use them.
+        traced: What was allocated through Python and NumPy in the call alone, if that was counted.
+    """
+
+    resident: float = float("nan")
+    own: float = float("nan")
+    traced: float | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call of a compiled program moves and computes, and in which precision."""
+
+    moved: int  # bytes
+    flops: int
+    single: bool  # float32
 
 
 @dataclass
@@ -38,8 +67,10 @@ class Measurement:
 
     peer: str
     note: str = ""
+    imported: float | None = None  # seconds for the imports of all that it needs
     first: float | None = None  # seconds, building included
-    peak: float = float("nan")  # bytes; not a number where nobody tells
+    memory: Memory = field(default_factory=Memory)
+    work: Work | None = None
     result: list[Any] = field(default_factory=list)  # value and gradients
     error: float | None = None  # largest relative deviation from the reference
     agrees: bool = True
@@ -57,36 +88,52 @@ class Measurement:
 
 def build(row: Row, peer: Peer, arguments: Arguments) -> Step:
     """The step of `peer` in `row`."""
-    objective = row.by_hand if peer.name == "by hand" else row.instead.get(peer.name, row.objective)
+    objective = objective_of(row, peer.name)
     assert objective is not None
-    return peer.build(objective, *arguments)
+    return peer.build(objective, *arguments, **({"themselves": True} if row.themselves else {}))
 
 
 def evaluate(step: Step) -> list[Any]:
-    """Value and gradients of one step, as float64 arrays."""
-    value, gradients = step()
-    return [np.float64(float(value)), *(np.asarray(gradient, np.float64) for gradient in gradients)]
+    """What one step returns, value and gradients mostly, as float64 arrays."""
+    return list(_arrays(step()))
 
 
-def worker(connection: Connection, row_name: str, peer_name: str) -> None:
+def _arrays(result: Any) -> Iterator[Any]:
+    """All arrays and numbers of nested tuples and lists."""
+    if isinstance(result, tuple | list):
+        for part in result:
+            yield from _arrays(part)
+    else:
+        for method in ("detach", "numpy"):  # of PyTorch's and tinygrad's tensors
+            result = getattr(result, method, lambda plain=result: plain)()
+        yield np.asarray(result, np.float64)
+
+
+def worker(connection: Connection, row_name: str, peer_name: str, cache: str) -> None:
     """Measure one peer: send what `Measurement` holds, then a list of times for every budget received."""
     if hasattr(os, "sched_setaffinity"):  # for thread pools that read no environment variable
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    os.environ.update(dict.fromkeys(CACHES, cache))
     row, peer = ROWS[row_name], PEERS[peer_name]
     assert isinstance(row, Row)
     try:
-        __import__(peer.module)
+        start = clock()
+        for module in (peer.module, *peer.needs):
+            __import__(module)
+        imported = clock() - start
         arguments = row.arguments()
-        before = _resident("VmRSS")
+        before = _resident()
         _reset_resident_peak()
         start = clock()
         step = build(row, peer, arguments)
         step()
         first = clock() - start
-        peak = _resident("VmHWM") - before if row.once else _peak(step, row.traced and peer.traced, before)
+        memory = _memory(step, before, traced=row.traced and peer.traced, again=not row.once)
         result = evaluate(build(row, peer, row.checked_on()) if row.checked_on else step)
         times = [first] if row.once else []
-        connection.send(Measurement(peer.name, first=first, peak=peak, result=result, times=times))
+        connection.send(
+            Measurement(peer.name, "", imported, first, memory, _work(step, arguments), result=result, times=times)
+        )
     except BaseException as error:
         connection.send(Measurement(peer.name, f"failed: {type(error).__name__}: {error}"[:100].splitlines()[0]))
         return
@@ -107,29 +154,42 @@ def worker(connection: Connection, row_name: str, peer_name: str) -> None:
             connection.send(times)
 
 
-def _peak(step: Step, traced: bool, before: float) -> float:
-    """Bytes that one call takes at its peak: of its own when traced, else beyond the resident set `before` building."""
-    step()
-    gc.collect()
-    if not traced:
+def _memory(step: Step, before: tuple[float, float], traced: bool, again: bool) -> Memory:
+    """The memory of one more call, or, if it is not to be called `again`, of building and of the first call."""
+    if again:
+        step()
+        gc.collect()
         _reset_resident_peak()
         step()
-        return _resident("VmHWM") - before
+    resident, files = _resident(peak=True)
+    grown = resident - before[0]
+    own = grown - (files - before[1])
+    if not traced:
+        return Memory(grown, own)
     tracemalloc.start()
     kept = step()  # what the caller holds counts, as the gradient is part of it
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     del kept
-    return peak
+    return Memory(grown, own, peak)
 
 
-def _resident(what: str) -> float:
-    """Bytes in memory, now (VmRSS) or at most (VmHWM); not a number where the system does not tell."""
+def _work(step: Step, arguments: Arguments) -> Work | None:
+    """What a compiled program says of itself; None for those that say nothing."""
+    if not hasattr(step, "report"):
+        return None
+    report = step.report()
+    single = any(getattr(parameter, "dtype", None) == np.float32 for parameter in arguments[0])
+    return Work(report.bytes_read + report.bytes_written, report.flops, single)
+
+
+def _resident(peak: bool = False) -> tuple[float, float]:
+    """Bytes in memory, now or at most, and how many of them are pages of files; not numbers where nobody tells."""
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(what):
-                return int(line.split()[1]) * 1024
-    return float("nan")
+        told = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+        found = [told.get(name) for name in ("VmHWM" if peak else "VmRSS", "RssFile")]
+        return tuple(int(text.split()[0]) * 1024 if text else float("nan") for text in found)
+    return float("nan"), float("nan")
 
 
 def _reset_resident_peak() -> None:
@@ -152,14 +212,14 @@ class Running:
     def __init__(self, row: Row, name: str, limit: float) -> None:
         self.limit = limit
         self.process = None
-        without = {**row.skip, "by hand": "nobody has written it"} if row.by_hand is None else row.skip
-        if not PEERS[name].installed or name in without:
-            note = f"skipped: {without[name]}" if name in without else "not installed"
-            self.measurement = Measurement(name, note)
+        reason = row.skip.get(name) or (objective_of(row, name) is None and "nobody has written it")
+        if reason or not PEERS[name].installed:
+            self.measurement = Measurement(name, f"skipped: {reason}" if reason else "not installed")
             return
+        self.cache = TemporaryDirectory(ignore_cleanup_errors=True)
         spawn = get_context("spawn")
         self.connection, theirs = spawn.Pipe()
-        self.process = spawn.Process(target=worker, args=(theirs, row.name, name), daemon=True)
+        self.process = spawn.Process(target=worker, args=(theirs, row.name, name, self.cache.name), daemon=True)
         self.process.start()
         theirs.close()
         self.measurement = Measurement(name)  # if nothing comes
@@ -193,7 +253,9 @@ class Running:
         """End the process."""
         if self.process is not None:
             self.process.kill()
+            self.process.join()
             self.process = None
+            self.cache.cleanup()
 
 
 def wait_until_quiet(patience: float = 1.0) -> bool:
@@ -219,6 +281,14 @@ def _processor_seconds() -> float:
     return 0.0
 
 
+def measured_limits() -> Limits:
+    """What the machine can do, in a process with as many threads as the peers have."""
+    os.environ.update(ENVIRONMENT)
+    wait_until_quiet()
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(limits.measured)
+
+
 def measure(row: Row, peers: Sequence[str], rounds: int, budget: float, limit: float) -> list[Measurement]:
     """Measure the named peers in `row`; those that cannot take part are in the result, with a note."""
     os.environ.update(ENVIRONMENT)
@@ -233,7 +303,7 @@ def measure(row: Row, peers: Sequence[str], rounds: int, budget: float, limit: f
 
 
 def check(measurements: Sequence[Measurement], tolerance: float) -> None:
-    """Compare value and every gradient with those by hand (else with the first peer's), and mark who disagrees."""
+    """Compare all results with those by hand (else with the first peer's), and mark who disagrees."""
     reference = next((measurement.result for measurement in measurements if measurement.result), [])
     for measurement in measurements:
         if measurement.result:
@@ -242,7 +312,7 @@ def check(measurements: Sequence[Measurement], tolerance: float) -> None:
 
 
 def deviation(result: Sequence[Any], reference: Sequence[Any]) -> float:
-    """The largest deviation of value and gradients, relative to the largest entry; infinite for NaN or other shapes."""
+    """The largest deviation of any result, relative to the largest entry; infinite for NaN or other shapes."""
     if [np.shape(array) for array in result] != [np.shape(array) for array in reference]:
         return float("inf")
     deviations = [

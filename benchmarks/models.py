@@ -114,6 +114,12 @@ def softmax_net_torch(xp: Any, W1: Any, b1: Any, W2: Any, b2: Any, W3: Any, b3: 
     return xp.nn.functional.cross_entropy(h @ W3 + b3, y)
 
 
+def softmax_net_tinygrad(xp: Any, W1: Any, b1: Any, W2: Any, b2: Any, W3: Any, b3: Any, X: Any, y: Any) -> Any:
+    h = (X @ W1 + b1).relu()
+    h = (h @ W2 + b2).relu()
+    return (h @ W3 + b3).sparse_categorical_crossentropy(y)
+
+
 # -------------------------------------------------------------------------------------------------------- convolution
 
 
@@ -151,6 +157,12 @@ def conv_net_torch(xp: Any, F1: Any, b1: Any, F2: Any, b2: Any, W: Any, b: Any, 
     h = F.max_pool2d(F.relu(F.conv2d(X, F1, b1, padding=2)), 2)
     h = F.max_pool2d(F.relu(F.conv2d(h, F2, b2, padding=2)), 2)
     return F.cross_entropy(h.flatten(1) @ W + b, y)
+
+
+def conv_net_tinygrad(xp: Any, F1: Any, b1: Any, F2: Any, b2: Any, W: Any, b: Any, X: Any, y: Any) -> Any:
+    h = X.conv2d(F1, b1, padding=2).relu().max_pool2d(2)
+    h = h.conv2d(F2, b2, padding=2).relu().max_pool2d(2)
+    return (h.flatten(1) @ W + b).sparse_categorical_crossentropy(y)
 
 
 def conv_net_jax(xp: Any, F1: Any, b1: Any, F2: Any, b2: Any, W: Any, b: Any, X: Any, y: Any) -> Any:
@@ -356,6 +368,12 @@ transformer_torch = block_with(
     lambda xp, v: xp.nn.functional.gelu(v, approximate="tanh"),
     lambda xp, x, axes: x.permute(axes),
 )
+transformer_tinygrad = block_with(
+    lambda xp, x, g, b: x.layernorm(eps=1e-5) * g + b,
+    lambda xp, s: s.softmax(-1),
+    lambda xp, v: v.gelu(),
+    lambda xp, x, axes: x.permute(axes),
+)
 
 
 # ----------------------------------------------------------------------------------------------------- ADBench's others
@@ -405,6 +423,235 @@ gmm_torch = gmm_with((
     lambda xp, x: x.amax(0, keepdim=True).detach(),
     lambda xp, x: x.transpose(1, 2),
 ))  # fmt: skip
+gmm_tinygrad = gmm_with((
+    lambda xp, arrays: xp.cat(*arrays, dim=1),
+    lambda xp, x: x.max(0, keepdim=True).detach(),
+    lambda xp, x: x.transpose(1, 2),
+))  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- bundle adjustment
+
+CAMERAS, POINTS, OBSERVATIONS = 49, 7776, 31843
+
+
+def scene(cameras: int = CAMERAS, points: int = POINTS, observations: int = OBSERVATIONS) -> Any:
+    """Cameras (rotation, centre, focal length, principal point, distortion) around points, and what they see where."""
+    rng = np.random.default_rng(0)
+
+    def around(middle: list[float], spread: list[float], count: int) -> Any:
+        return np.array(middle) + np.array(spread) * rng.standard_normal((count, len(middle)))
+
+    middle = [0.2, -0.1, 0.3, 0.0, 0.0, -12.0, 500.0, 5.0, -8.0, 0.1, 0.02]
+    spread = [0.2, 0.2, 0.2, 1.0, 1.0, 1.0, 50.0, 2.0, 2.0, 0.05, 0.01]
+    parameters = (
+        around(middle, spread, cameras),
+        around([0.0] * 3, [1.0] * 3, points),
+        around([1.0], [0.1], observations)[:, 0],
+    )
+    seen = rng.integers(0, cameras, observations), rng.integers(0, points, observations)
+    return parameters, (around([0.0] * 2, [100.0] * 2, observations), *seen)
+
+
+def reprojection(xp: Any, camera: Any, point: Any, weight: Any, feature: Any) -> Any:
+    """How far from its feature a camera sees a point, weighted: across and down. A number more per axis in front."""
+    r0, r1, r2 = camera[..., 0], camera[..., 1], camera[..., 2]
+    x0, x1, x2 = (point[..., k] - camera[..., 3 + k] for k in range(3))
+    angle = xp.sqrt(r0 * r0 + r1 * r1 + r2 * r2)
+    cos, sin = xp.cos(angle), xp.sin(angle)
+    a0, a1, a2 = r0 / angle, r1 / angle, r2 / angle
+    along = (a0 * x0 + a1 * x1 + a2 * x2) * (1.0 - cos)
+    y0 = x0 * cos + (a1 * x2 - a2 * x1) * sin + a0 * along
+    y1 = x1 * cos + (a2 * x0 - a0 * x2) * sin + a1 * along
+    y2 = x2 * cos + (a0 * x1 - a1 * x0) * sin + a2 * along
+    u, v = y0 / y2, y1 / y2
+    square = u * u + v * v
+    scale = camera[..., 6] * (1.0 + camera[..., 9] * square + camera[..., 10] * square * square)
+    across, down = (u * scale + camera[..., 7], v * scale + camera[..., 8])
+    return weight * (across - feature[..., 0]), weight * (down - feature[..., 1])
+
+
+def weight_error(weight: Any) -> Any:
+    return 1.0 - weight * weight
+
+
+def adjustment(pullback: Any, stack: Any, concatenate: Any) -> Callable[..., Any]:
+    """ADBench's errors and Jacobians, by two products with the transposed Jacobian of all observations at once.
+
+    Returned are the reprojections' errors (n, 2), those of the weights (n,), the Jacobian (n, 2, 15) by camera, point
+    and weight, and that of the weights' errors (n,).
+    """
+
+    def f(
+        xp: Any, cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any
+    ) -> tuple[Any, ...]:
+        def errors(camera: Any, point: Any, weight: Any) -> Any:
+            return stack(xp)(reprojection(xp, camera, point, weight, features), -1)
+
+        found, pull = pullback(xp)(errors, cameras[camera_of], points[point_of], weights)
+        zero = 0.0 * weights
+        rows = []
+        for upstream in ((zero + 1.0, zero), (zero, zero + 1.0)):
+            camera, point, weight = pull(stack(xp)(upstream, -1))
+            rows.append(concatenate(xp)([camera, point, weight[:, None]], -1))
+        apart, pull = pullback(xp)(weight_error, weights)
+        return found, apart, stack(xp)(rows, 1), pull(zero + 1.0)[0]
+
+    return f
+
+
+def _gatewise_pullback(xp: Any) -> Any:
+    import gatewise as gw
+
+    return gw.vjp
+
+
+def _jax_pullback(xp: Any) -> Any:
+    import jax
+
+    return jax.vjp
+
+
+def _torch_pullback(xp: Any) -> Any:
+    """Of autograd's engine, which is quicker than ``torch.func.vjp`` where nothing is compiled."""
+
+    def pullback(f: Any, *primals: Any) -> Any:
+        leaves = [primal.detach().requires_grad_() for primal in primals]
+        value = f(*leaves)
+        return value.detach(), lambda upstream: xp.autograd.grad(value, leaves, upstream, retain_graph=True)
+
+    return pullback
+
+
+def _torch_compiled_pullback(xp: Any) -> Any:
+    return xp.func.vjp
+
+
+def _autograd_pullback(xp: Any) -> Any:
+    from autograd import make_vjp
+
+    def pullback(f: Any, *primals: Any) -> Any:
+        pull, value = make_vjp(lambda arguments: f(*arguments))(primals)
+        return value, pull
+
+    return pullback
+
+
+def _mygrad_pullback(xp: Any) -> Any:
+    """Forward again for every product, since going back frees the graph."""
+
+    def pullback(f: Any, *primals: Any) -> Any:
+        def pull(upstream: Any) -> Any:
+            tensors = [xp.tensor(primal) for primal in primals]
+            f(*tensors).backward(upstream)
+            return [tensor.grad for tensor in tensors]
+
+        return f(*primals).data, pull
+
+    return pullback
+
+
+def _tinygrad_pullback(xp: Any) -> Any:
+    def pullback(f: Any, *primals: Any) -> Any:
+        primals = tuple(primal.contiguous() for primal in primals)
+        value = f(*primals)
+        return value, lambda upstream: value.gradient(*primals, gradient=upstream)
+
+    return pullback
+
+
+def adjustment_by_hand(
+    cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any
+) -> tuple[Any, ...]:
+    rotations, turned_by = _rotations(cameras[:, :3])
+    c, R = cameras[camera_of], rotations[camera_of]
+    x = points[point_of] - c[:, 3:6]
+    y = (R @ x[:, :, None])[:, :, 0]
+    depth = y[:, 2, None]
+    plane = y[:, :2] / depth
+    square = np.sum(plane * plane, axis=1)[:, None]
+    focal, k1, k2 = c[:, 6, None], c[:, 9, None], c[:, 10, None]
+    radial = 1 + k1 * square + k2 * square**2
+    by_plane = focal[:, :, None] * (
+        radial[:, :, None] * np.eye(2) + 2 * (k1 + 2 * k2 * square)[:, :, None] * plane[:, :, None] * plane[:, None, :]
+    )
+    by_y = np.concatenate([by_plane, -by_plane @ plane[:, :, None]], axis=2) / depth[:, :, None]
+    by_point = by_y @ R
+    jacobian = np.zeros((len(weights), 2, 15))
+    jacobian[:, :, :3] = np.cross(x[:, None, :], by_point) @ turned_by[camera_of]
+    jacobian[:, :, 3:6] = -by_point
+    jacobian[:, :, 6] = plane * radial
+    jacobian[:, :, 7:9] = np.eye(2)
+    jacobian[:, :, 9] = focal * plane * square
+    jacobian[:, :, 10] = focal * plane * square**2
+    jacobian[:, :, 11:14] = by_point
+    jacobian *= weights[:, None, None]
+    error = focal * plane * radial + c[:, 7:9] - features
+    jacobian[:, :, 14] = error
+    return weights[:, None] * error, 1 - weights**2, jacobian, -2 * weights
+
+
+def _rotations(r: Any) -> tuple[Any, Any]:
+    """Rotation matrices R of vectors r (Rodrigues), and (r rᵀ + (Rᵀ - 1) [r]) / |r|².
+
+    With the latter the derivative of R x by r is -R [x] (...), [x] being the matrix of the cross product (G. Gallego,
+    A. Yezzi, "A compact formula for the derivative of a 3-D rotation in exponential coordinates", 2015).
+    """
+    angle = np.sqrt(np.sum(r * r, axis=1))[:, None, None]
+    cross = np.zeros((len(r), 3, 3))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        cross[:, i, j], cross[:, j, i] = -r[:, k], r[:, k]
+    R = np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
+    outer = r[:, :, None] * r[:, None, :]
+    return R, (outer + (np.transpose(R, (0, 2, 1)) - np.eye(3)) @ cross) / angle**2
+
+
+def adjustment_in_numba(numba: Any) -> Callable[..., Any]:
+    """The same formulas, observation by observation."""
+
+    def fill(
+        cameras: Any, rotations: Any, turned_by: Any, points: Any, weights: Any, features: Any, camera_of: Any,
+        point_of: Any, errors: Any, jacobian: Any,
+    ) -> None:  # fmt: skip
+        for n in numba.prange(len(weights)):
+            c, R, M, w = cameras[camera_of[n]], rotations[camera_of[n]], turned_by[camera_of[n]], weights[n]
+            p = points[point_of[n]]
+            x0, x1, x2 = p[0] - c[3], p[1] - c[4], p[2] - c[5]
+            over = 1 / (R[2, 0] * x0 + R[2, 1] * x1 + R[2, 2] * x2)
+            plane = (
+                (R[0, 0] * x0 + R[0, 1] * x1 + R[0, 2] * x2) * over,
+                (R[1, 0] * x0 + R[1, 1] * x1 + R[1, 2] * x2) * over,
+            )
+            square = plane[0] * plane[0] + plane[1] * plane[1]
+            radial = 1 + c[9] * square + c[10] * square * square
+            slope = 2 * (c[9] + 2 * c[10] * square)
+            for k in range(2):
+                row, at, scale = jacobian[n, k], plane[k], w * c[6] * over
+                d0 = scale * (slope * at * plane[0] + (radial if k == 0 else 0.0))
+                d1 = scale * (slope * at * plane[1] + (radial if k == 1 else 0.0))
+                d2 = -(d0 * plane[0] + d1 * plane[1])
+                g0 = d0 * R[0, 0] + d1 * R[1, 0] + d2 * R[2, 0]
+                g1 = d0 * R[0, 1] + d1 * R[1, 1] + d2 * R[2, 1]
+                g2 = d0 * R[0, 2] + d1 * R[1, 2] + d2 * R[2, 2]
+                t0, t1, t2 = x1 * g2 - x2 * g1, x2 * g0 - x0 * g2, x0 * g1 - x1 * g0
+                for axis in range(3):
+                    row[axis] = t0 * M[0, axis] + t1 * M[1, axis] + t2 * M[2, axis]
+                row[3], row[4], row[5], row[11], row[12], row[13] = -g0, -g1, -g2, g0, g1, g2
+                row[6] = w * at * radial
+                row[7 + k], row[8 - k] = w, 0.0
+                row[9] = w * c[6] * at * square
+                row[10] = row[9] * square
+                row[14] = c[6] * at * radial + c[7 + k] - features[n, k]
+                errors[n, k] = w * row[14]
+
+    compiled = numba.njit(parallel=True, fastmath=True)(fill)
+
+    def f(cameras: Any, points: Any, weights: Any, *seen: Any) -> tuple[Any, ...]:
+        errors, jacobian = np.empty((len(weights), 2)), np.empty((len(weights), 2, 15))
+        compiled(cameras, *_rotations(cameras[:, :3]), points, weights, *seen, errors, jacobian)
+        return errors, 1 - weights**2, jacobian, -2 * weights
+
+    return f
 
 
 def model_rows(Row: Any, compiled: Callable[[float], Any]) -> list[Any]:
@@ -419,8 +666,15 @@ def model_rows(Row: Any, compiled: Callable[[float], Any]) -> list[Any]:
     lstm_torch = lstm_with(
         eager("sigmoid"), eager("tanh"), eager("cat"), lambda xp, s, y: xp.nn.functional.cross_entropy(s, y)
     )
+    numpy_like = eager("stack"), eager("concatenate")
+    torch_like = eager("stack"), eager("cat")
+    tinygrad_like = (
+        lambda xp: lambda parts, axis: xp.stack(*parts, dim=axis),
+        lambda xp: lambda parts, axis: xp.cat(*parts, dim=axis),
+    )
     ours, theirs = lstm_scan(_ours("scan"), _ours("sigmoid")), lstm_scan(_jax_scan, _jax_sigmoid)
     no_conv = {"autograd": "has no convolution", "mygrad": "takes seconds a call"}
+    unrolled = {"tinygrad": "unrolls the loop: takes minutes to compile"}
     torch_too = dict.fromkeys(("torch eager", "torch.compile"))
 
     def both(objective: Any) -> dict[str, Any]:
@@ -446,11 +700,13 @@ def model_rows(Row: Any, compiled: Callable[[float], Any]) -> list[Any]:
         ),
         Row(
             "mlp", "softmax MLP 784-256-128-10, batch 128, float32", digits, softmax_net, None,
-            instead=both(softmax_net_torch), skip=NO_SCALARS, tolerance=2e-4, targets=(compiled(0.75),),
+            instead=both(softmax_net_torch) | {"tinygrad": softmax_net_tinygrad},
+            skip=NO_SCALARS, tolerance=2e-4, targets=(compiled(0.75),),
         ),
         Row(
             "conv", "conv net 32×3×32×32, two 5×5 layers of 32, float32", images, conv_net, None,
-            instead=both(conv_net_torch) | {"jax": conv_net_jax, "jax jit": conv_net_jax},
+            instead=both(conv_net_torch) | dict.fromkeys(("jax", "jax jit"), conv_net_jax)
+            | {"tinygrad": conv_net_tinygrad},
             skip=NO_SCALARS | no_conv, tolerance=1e-3, targets=(compiled(1.0),),
         ),
         Row(
@@ -458,25 +714,45 @@ def model_rows(Row: Any, compiled: Callable[[float], Any]) -> list[Any]:
             instead={
                 "torch eager": lstm_fused, "torch.compile": lstm_torch, "jax jit": theirs, "gatewise compiled": ours,
             },
-            skip=NO_SCALARS, tolerance=1e-3, targets=(compiled(0.8),),
+            skip=NO_SCALARS | unrolled, tolerance=1e-3, targets=(compiled(0.8),),
         ),
         Row(
             "lstm-adbench", "ADBench's LSTM, 2 layers, 1024 characters, float64", characters,
             adbench_lstm(_ours("scan"), _ours("sigmoid")), None,
             instead={"jax jit": adbench_lstm(_jax_scan, _jax_sigmoid)},
-            skip=NO_SCALARS | RECURRENT | dict.fromkeys(torch_too, "takes seconds a call"), tolerance=1e-8,
+            skip=NO_SCALARS | RECURRENT | unrolled | dict.fromkeys(torch_too, "takes seconds a call"), tolerance=1e-8,
             targets=(compiled(0.5),),
         ),
         Row(
             "transformer", "transformer block, d=128, 4 heads, 64 steps, batch 8, float32", sentences, transformer,
             None,
-            instead=both(transformer_torch), skip=NO_SCALARS, tolerance=1e-3, targets=(compiled(0.8),),
+            instead=both(transformer_torch) | {"tinygrad": transformer_tinygrad},
+            skip=NO_SCALARS, tolerance=1e-3, targets=(compiled(0.8),),
         ),
         *(
             Row(
                 f"gmm-{d}", f"Gaussian mixture of ADBench, d={d}, K={K}, n=1000, float64", mixture(d, K), gmm, None,
-                instead=both(gmm_torch), skip=NO_SCALARS, tolerance=1e-8, targets=(compiled(limit),),
+                instead=both(gmm_torch) | {"tinygrad": gmm_tinygrad},
+                skip=NO_SCALARS, tolerance=1e-8, targets=(compiled(limit),),
             )
             for d, K, limit in ((10, 25, 0.4), (64, 50, 0.6))
+        ),
+        Row(
+            "bundle", f"Jacobian of ADBench's bundle adjustment, {CAMERAS} cameras, {OBSERVATIONS} observations",
+            scene, None, adjustment_by_hand,
+            instead={
+                "by hand, numba": adjustment_in_numba,
+                "gatewise": adjustment(_gatewise_pullback, *numpy_like),
+                "gatewise compiled": adjustment(_gatewise_pullback, *numpy_like),
+                "autograd": adjustment(_autograd_pullback, *numpy_like),
+                "mygrad": adjustment(_mygrad_pullback, *numpy_like),
+                "tinygrad": adjustment(_tinygrad_pullback, *tinygrad_like),
+                "torch eager": adjustment(_torch_pullback, *torch_like),
+                "torch.compile": adjustment(_torch_compiled_pullback, *torch_like),
+                "jax": adjustment(_jax_pullback, *numpy_like),
+                "jax jit": adjustment(_jax_pullback, *numpy_like),
+            },
+            skip=NO_SCALARS | {"gatewise backward()": "see gatewise"}, themselves=True, tolerance=1e-10,
+            targets=(compiled(0.25),),
         ),
     ]  # fmt: skip

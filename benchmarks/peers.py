@@ -2,7 +2,9 @@
 
 An adapter takes an objective, ``objective(xp, *parameters, *constants)``, and those arguments as NumPy arrays or Python
 numbers, and returns a *step*: a function of no arguments that returns value and gradients when they are ready. The
-objective is handed the library's own NumPy-like namespace as `xp`.
+objective is handed the library's own NumPy-like namespace as `xp`. Where a row is about another derivative than the
+gradient, its objectives take that derivative `themselves`: the library compiles them, if it compiles at all, and the
+step returns what they return.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 THREADS = 2
 
 Objective = Callable[..., Any]
-Step = Callable[[], tuple[Any, Sequence[Any]]]
+Step = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Peer:
 
     name: str
     module: str
-    build: Callable[[Objective, Sequence[Any], Sequence[Any]], Step]
+    build: Callable[..., Step]
     traced: bool = True  # it allocates through Python and NumPy, so tracemalloc sees every byte
+    needs: tuple[str, ...] = ()  # what it imports beside `module`, at the latest when it compiles
 
     @property
     def installed(self) -> bool:
@@ -47,29 +50,50 @@ class Peer:
             return f"{self.module} from its source tree"
 
 
-def by_hand(function: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
+def by_hand(function: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False) -> Step:
     """Value and gradients by the row's own formula, in NumPy or plain Python."""
     return lambda: function(*parameters, *constants)
 
 
-def gatewise(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
+def by_hand_in_numba(
+    maker: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False
+) -> Step:
+    """The same as loops over numbers, which Numba compiles; `maker` is handed Numba and returns the function."""
+    import numba
+
+    numba.set_num_threads(THREADS)
+    return by_hand(maker(numba), parameters, constants)
+
+
+def gatewise(
+    objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False
+) -> Step:
     """The functional way; the objective is plain NumPy."""
     import gatewise as gw
 
+    if themselves:
+        return lambda: objective(np, *parameters, *constants)
     places = tuple(range(len(parameters)))
     step = gw.value_and_grad(lambda *traced: objective(np, *traced, *constants), argnums=places)
     return lambda: step(*parameters)
 
 
-def gatewise_compiled(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
-    """Value and gradient as one native program."""
+def gatewise_compiled(
+    objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False
+) -> Step:
+    """Value and gradient as one native program, which can report how much work it is."""
     import gatewise as gw
 
     gw.set_threads(THREADS)
     places = tuple(range(len(parameters)))
-    function = gw.value_and_grad(lambda *arguments: objective(np, *arguments), argnums=places)
-    step = gw.compile(function)
-    return lambda: step(*parameters, *constants)
+    function = partial(objective, np)
+    compiled = gw.compile(function if themselves else gw.value_and_grad(function, argnums=places))
+
+    def step() -> Any:
+        return compiled(*parameters, *constants)
+
+    step.report = compiled.report  # type: ignore[attr-defined]
+    return step
 
 
 def gatewise_backward(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
@@ -118,21 +142,27 @@ def micrograd(objective: Objective, parameters: Sequence[Any], constants: Sequen
     return step
 
 
-def autograd(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
+def autograd(
+    objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False
+) -> Step:
     """HIPS autograd."""
     import autograd.numpy as xp
     from autograd import value_and_grad
 
+    if themselves:
+        return lambda: objective(xp, *parameters, *constants)
     places = tuple(range(len(parameters)))
     step = value_and_grad(lambda *traced: objective(xp, *traced, *constants), argnum=places)
     return lambda: step(*parameters)
 
 
-def mygrad(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any]) -> Step:
+def mygrad(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False) -> Step:
     """MyGrad, with its memory guard off: the speed-up that its documentation recommends."""
     import mygrad as xp
 
     xp.turn_memory_guarding_off()
+    if themselves:
+        return lambda: objective(xp, *parameters, *constants)
     tensors = [xp.tensor(parameter) for parameter in parameters]
 
     def step() -> tuple[Any, Sequence[Any]]:
@@ -165,26 +195,67 @@ def casadi(objective: Objective, parameters: Sequence[Any], constants: Sequence[
     return step
 
 
-def torch(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], compiled: bool = False) -> Step:
+def tinygrad(
+    objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], themselves: bool = False
+) -> Step:
+    """tinygrad with its JIT, which calls clang, or what CC names; `xp` is its class of tensors."""
+    from tinygrad import Device, Tensor, TinyJit
+
+    tensors = [
+        Tensor(argument).contiguous().realize() if isinstance(argument, np.ndarray) else argument
+        for argument in (*parameters, *constants)
+    ]
+    device = Device[Device.DEFAULT]
+
+    @TinyJit
+    def run() -> Any:
+        results = objective(Tensor, *tensors)
+        if not themselves:
+            results = (results, *results.gradient(*tensors[: len(parameters)]))
+        Tensor.realize(*results)
+        return results
+
+    def step() -> Any:
+        results = run()
+        device.synchronize()
+        return results
+
+    return step
+
+
+def torch(
+    objective: Objective,
+    parameters: Sequence[Any],
+    constants: Sequence[Any],
+    themselves: bool = False,
+    compiled: bool = False,
+) -> Step:
     """PyTorch; with `compiled`, the objective is handed to torch.compile."""
     import torch as xp
 
     xp.set_num_threads(THREADS)
-    tensors = [xp.from_numpy(np.array(parameter)).requires_grad_() for parameter in parameters]
     fixed = [xp.from_numpy(constant) if isinstance(constant, np.ndarray) else constant for constant in constants]
-    if compiled:
-        run = xp.compile(partial(objective, xp))
-    else:
-        run = partial(objective, xp)
+    tensors = [xp.from_numpy(np.array(parameter)) for parameter in parameters]
+    run = xp.compile(partial(objective, xp)) if compiled else partial(objective, xp)
+    if themselves:
+        return lambda: run(*tensors, *fixed)
+    for tensor in tensors:
+        tensor.requires_grad_()
 
-    def step() -> tuple[Any, Sequence[Any]]:
+    def step() -> Any:
         result = run(*tensors, *fixed)
         return result, xp.autograd.grad(result, tensors)
 
     return step
 
 
-def jax(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any], jit: bool = False) -> Step:
+def jax(
+    objective: Objective,
+    parameters: Sequence[Any],
+    constants: Sequence[Any],
+    themselves: bool = False,
+    jit: bool = False,
+) -> Step:
     """JAX, each operation dispatched by itself; with `jit`, value and gradient compiled together."""
     import jax
     import jax.numpy as xp
@@ -192,7 +263,9 @@ def jax(objective: Objective, parameters: Sequence[Any], constants: Sequence[Any
     if any(np.asarray(parameter).dtype == np.float64 for parameter in parameters):
         jax.config.update("jax_enable_x64", True)
     arguments = [c if isinstance(c, int) else xp.array(c) for c in (*parameters, *constants)]
-    function = jax.value_and_grad(lambda *traced: objective(xp, *traced), argnums=tuple(range(len(parameters))))
+    function = partial(objective, xp)
+    if not themselves:
+        function = jax.value_and_grad(function, argnums=tuple(range(len(parameters))))
     if jit:
         fixed = [place for place, argument in enumerate(arguments) if isinstance(argument, int)]
         function = jax.jit(function, static_argnums=fixed)
@@ -204,16 +277,24 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("by hand", "numpy", by_hand),
+        Peer("by hand, numba", "numba", by_hand_in_numba, traced=False),
         Peer("gatewise", "gatewise", gatewise),
         Peer("gatewise backward()", "gatewise", gatewise_backward),
-        Peer("gatewise compiled", "gatewise", gatewise_compiled, traced=False),
-        Peer("micrograd", "micrograd", micrograd),
-        Peer("autograd", "autograd", autograd),
+        Peer(
+            "gatewise compiled", "gatewise", gatewise_compiled, traced=False,
+            needs=("llvmlite.binding", "gatewise.native.compiled"),
+        ),
+        Peer("micrograd", "micrograd", micrograd, needs=("micrograd.engine",)),
+        Peer("autograd", "autograd", autograd, needs=("autograd.numpy",)),
         Peer("mygrad", "mygrad", mygrad),
         Peer("casadi", "casadi", casadi, traced=False),
+        Peer("tinygrad", "tinygrad", tinygrad, traced=False),
         Peer("torch eager", "torch", torch, traced=False),
-        Peer("torch.compile", "torch", partial(torch, compiled=True), traced=False),
-        Peer("jax", "jax", jax, traced=False),
-        Peer("jax jit", "jax", partial(jax, jit=True), traced=False),
+        Peer(
+            "torch.compile", "torch", partial(torch, compiled=True), traced=False,
+            needs=("torch._dynamo", "torch._inductor.compile_fx"),
+        ),
+        Peer("jax", "jax", jax, traced=False, needs=("jax.numpy",)),
+        Peer("jax jit", "jax", partial(jax, jit=True), traced=False, needs=("jax.numpy",)),
     )
-}
+}  # fmt: skip

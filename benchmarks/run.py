@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from measure import measure, measure_processes
+from measure import measure, measure_processes, measured_limits
 from peers import PEERS
 from report import report, table, write
-from rows import ROWS, Row
+from rows import COMPILED, ROWS, Row
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     peers = options.peers.split(",") if options.peers else list(PEERS)
     if unknown := [peer for peer in peers if peer not in PEERS]:
         parser.error(f"no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    limits = measured_limits() if COMPILED in peers else None
     measured = []
     for name in options.row or ROWS:
         row = ROWS[name]
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             measurements = measure_processes(row, options.rounds)
         measured.append((row, measurements))
         print(table(row, measurements), end="\n\n", flush=True)
-    text = report(measured)
+    text = report(measured, limits)
     print(text.partition("\n\n###")[0])
     if options.write:
         write(text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import gatewise as gw
 
@@ -90,6 +92,22 @@ def test_calls_leave_no_memory_behind():
         assert tracemalloc.get_traced_memory()[0] - before < 4096
     finally:
         tracemalloc.stop()
+
+
+def test_what_a_program_was_written_with_is_let_go():
+    def f(x):
+        return gw.scan(lambda s, _: (np.sin(s) * x, None), x, None, length=50)[0]
+
+    def modules():
+        gc.collect()
+        return sum(isinstance(found, ir.Module) for found in gc.get_objects())
+
+    compiled = gw.compile(f)
+    before = modules()
+    compiled(0.5)
+    assert modules() == before
+    assert "define" in compiled.llvm()
+    assert "of_arrays" not in compiled.llvm()
 
 
 @pytest.mark.parametrize(
@@ -271,3 +289,21 @@ def test_a_whole_number_and_a_float_are_two_kinds_of_operand():
     x = np.arange(3)
     for number in (1, 1.5, True, 2.5, 1j):
         np.testing.assert_array_equal(gw.compile(lambda x, number=number: x + number)(x), x + number)
+
+
+def test_the_parts_of_one_result_are_written_by_the_loop_that_computes_them():
+    """Nothing stands in memory in between, neither for a part that is there early nor for one that is a column."""
+
+    def early(x):
+        waves = np.sin(x) + np.cos(2 * x)
+        return np.concatenate([waves, x / np.sum(x)], axis=1), np.sum(waves)
+
+    def columns(x):
+        q = np.tanh(x) * x
+        return np.concatenate([np.stack([x, q, np.exp(q)], axis=1), (q * q)[:, None]], axis=1), np.max(np.exp(q))
+
+    for f, x in ((early, np.linspace(0.0, 0.7, 600).reshape(300, 2)), (columns, np.linspace(0.0, 1.0, 300))):
+        compiled = gw.compile(f)
+        for found, expected in zip(compiled(x), f(x), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        assert compiled.report().arena_bytes < x.nbytes

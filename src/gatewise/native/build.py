@@ -59,13 +59,26 @@ Place = tuple[Value | None, int]
 class Built:
     """A module and what its caller must provide."""
 
-    module: ir.Module
+    module: ir.Module | None
     schedule: Schedule
     arena_bytes: int
     constants: dict[str, np.ndarray[Any, Any]]  # symbols that must be given the address of these arrays
     calls: list[tuple[str, Call]]  # symbols of functions (inputs and result pointers) that run a gate in Python
     shared: bool  # whether any step is divided among threads
     steps: list[_Step]
+
+    def as_text(self) -> str:
+        """The module's text. The objects that it was written with, many times as large, are let go."""
+        text = str(self.module)
+        self._let_go()
+        return text
+
+    def _let_go(self) -> None:
+        self.module = None
+        for step in self.steps:
+            for inner in step.inner:
+                inner.function = None
+                inner.built._let_go()
 
 
 @dataclass(eq=False)

@@ -122,7 +122,7 @@ class Compiled:
         Raises:
             InputError: Nothing has been compiled yet, and no arguments are given.
         """
-        return str(self._program(args, kwargs).built.module)
+        return self._program(args, kwargs).llvm()
 
     def assembly(self, *args: Any, **kwargs: Any) -> str:
         """The machine code of the program for these arguments, or of the one compiled last, as text.
@@ -293,6 +293,10 @@ class Executable:
     def _function(self, name: str, slow: Callable[..., Any]) -> Callable[..., Any]:
         return entry.function(getattr(self.f, "__name__", "compiled"), self.library, name, slow)
 
+    def llvm(self) -> str:
+        """The program in LLVM's language, without the entries that Python calls."""
+        return self.library.code.text[: self._own_text]
+
     # ------------------------------------------------------------------------------------------------------- loading
 
     def _load(self, args: Sequence[Any] | None, given: Sequence[Any], nesting: Any) -> None:
@@ -301,7 +305,8 @@ class Executable:
         if self.built.shared:
             pool.start(pool.threads())
             symbols[pool.PARALLEL] = pool.address()
-        text = f"{self.built.module}\n"
+        text = self.built.as_text() + "\n"
+        self._own_text = len(text)
         self._entry: Any = None
         if entry.usable():
             results = [

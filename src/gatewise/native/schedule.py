@@ -48,6 +48,9 @@ COSTS = {
     **dict.fromkeys(("asinh", "acosh", "atanh", "erf", "erfc", "lgamma", "digamma"), 40),
 }
 
+#: Values of which no entry can be read in the round that computes them.
+WHOLE = Reduce | Product | Convolve | Assemble | Scatter | Call | Result
+
 #: An expression that costs at most so much is computed again rather than stored.
 CHEAP = 4
 
@@ -175,9 +178,7 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
 
     def ready(value: Value, at_index: bool = True) -> int:
         """The first round in which `value` can be read; `at_index`, at the index at which it is computed."""
-        if isinstance(value, Reduce | Product | Convolve | Assemble | Scatter | Call | Result):
-            return levels[value] + 1
-        return levels[value] if at_index else whole[value]
+        return _ready(value, levels) if at_index or isinstance(value, WHOLE) else whole[value]
 
     for value in values:
         if isinstance(value, View | Reshape | Gather):
@@ -188,10 +189,6 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
             rounds = [levels[value.source]]
         elif isinstance(value, Product | Convolve | Call | Repeat):
             rounds = [ready(operand) for operand in value.operands]
-        elif isinstance(value, Assemble | Scatter):
-            rounds = [ready(operand, at_index=operand is value.base) for operand in value.operands]
-            if isinstance(value, Scatter):
-                rounds = [ready(operand) for operand in value.operands]
         else:
             rounds = [ready(operand) for operand in value.operands]
         levels[value] = max(rounds, default=0)
@@ -200,6 +197,20 @@ def _levels(values: list[Value], stored: set[Value]) -> dict[Value, int]:
         else:
             whole[value] = max([ready(operand, at_index=False) for operand in value.operands], default=0)
     return levels
+
+
+def _ready(value: Value, levels: dict[Value, int]) -> int:
+    """The first round in which an entry of `value` can be read where it is computed."""
+    return levels[value] + isinstance(value, WHOLE)
+
+
+def _rounds_of_pieces(value: Assemble, levels: dict[Value, int]) -> list[int] | None:
+    """In which rounds the pieces are written, each in the loop that computes it; None if they must be in order."""
+    given = isinstance(value.base, Input | Constant) or number_of(value.base) is not None
+    first = 0 if given else levels[value.base] + 1
+    if first > levels[value] or not are_disjoint(value):
+        return None
+    return [max(first, _ready(piece, levels)) for piece in value.pieces]
 
 
 def _worth_storing(program: Program, values: list[Value], stored: set[Value], levels: dict[Value, int]) -> set[Value]:
@@ -221,9 +232,10 @@ def _worth_storing(program: Program, values: list[Value], stored: set[Value], le
             here, entries = contexts[value], work[value]
         if isinstance(value, View):
             here = {(place, value.number) for place in here}
+        rounds = _rounds_of_pieces(value, levels) if isinstance(value, Assemble) else None
         for index, operand in enumerate(value.operands):
-            if isinstance(value, Assemble) and index and are_disjoint(value):
-                read(operand, {(levels[value], operand.shape)}, operand.size)
+            if rounds is not None and index:
+                read(operand, {(rounds[index - 1], operand.shape)}, operand.size)
             elif isinstance(value, Assemble | Scatter):
                 read(operand, {(place, index) for place in here}, operand.size)
             else:
@@ -272,14 +284,13 @@ def _arranged(values: list[Value], stored: set[Value], levels: dict[Value, int])
         elif isinstance(value, Result):
             repeats[value.source].results.append(value)
         elif isinstance(value, Assemble):
-            given = isinstance(value.base, Input | Constant) or number_of(value.base) is not None
-            disjoint = are_disjoint(value) and (given or levels[value.base] < level)
-            if not (disjoint and sum(piece.size for piece in value.pieces) == value.size):
+            written = _rounds_of_pieces(value, levels)
+            if not (written and sum(piece.size for piece in value.pieces) == value.size):
                 base = Loop(value.shape, [value.base], target=value, places=identity(value.shape))
-                (before if disjoint else later)[level].append(base)
-            for piece, places in zip(value.pieces, value.places, strict=True):
-                if disjoint:
-                    loop_of(level, piece.shape).pieces.append((piece, value, places))
+                (before[min(written)] if written else later[level]).append(base)
+            for number, (piece, places) in enumerate(zip(value.pieces, value.places, strict=True)):
+                if written:
+                    loop_of(written[number], piece.shape).pieces.append((piece, value, places))
                 else:
                     later[level].append(Loop(piece.shape, [piece], target=value, places=places))
         elif isinstance(value, Scatter):

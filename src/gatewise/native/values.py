@@ -594,7 +594,7 @@ class Builder:
             back = {axis: (i, step, -start * step) for i, (axis, step, start) in enumerate(place) if axis >= 0}
             if all(abs(step) == 1 for axis, step, _ in place if axis >= 0):
                 return self.view(piece, base.shape, [back.get(i, (-1, 0, 0)) for i in range(len(piece.shape))])
-        pieces = [part for laid in pieces for part in _unfolded(self, *laid)]
+        pieces = [_narrowed(self, *part) for laid in pieces for part in _unfolded(self, *laid)]
         values, places = tuple(piece for piece, _ in pieces), tuple(place for _, place in pieces)
         if isinstance(base, Assemble):
             values, places = base.pieces + values, base.places + places
@@ -781,6 +781,15 @@ def _merged(builder: Builder, value: Value, axis: int, inner: int) -> Value | No
     shape[inner] = length * depth
     del shape[axis]
     return builder.view(source, tuple(shape), [(a - (a > axis), s, o) if a >= 0 else (a, s, o) for a, s, o in axes])
+
+
+def _narrowed(builder: Builder, piece: Value, places: tuple[AxisMap, ...]) -> tuple[Value, tuple[AxisMap, ...]]:
+    """A piece without its axes of length 1, so that pieces of as many entries can be written by one loop."""
+    kept = [axis for axis, length in enumerate(piece.shape) if length != 1]
+    number = {axis: i for i, axis in enumerate(kept)}
+    shape = tuple(piece.shape[axis] for axis in kept)
+    at = [(number[axis], step, start) if axis in number else (-1, 0, start) for axis, step, start in places]
+    return builder.reshape(piece, shape), tuple(at)
 
 
 def _fresh(builder: Builder, value: Any, shape: Shape, dtype: Any) -> Any:
