@@ -199,6 +199,23 @@ def test_a_sum_of_products_is_one_product(shape):
     np.testing.assert_allclose(gw.compile(f)(x, y), f(x, y), rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("axes", [0, 1, 2, (0, 1), (1, 2), (0, 2), (0, 1, 2), -1])
+def test_sums_of_rows_and_columns_are_products_of_sums(axes):
+    x, y = rng.standard_normal((4, 9, 8)), rng.standard_normal((4, 8, 7))
+    for f in (lambda x, y: np.sum(x @ y, axis=axes), lambda x, y: np.mean(-(x @ y), axis=axes, keepdims=True)):
+        value, pull = gw.vjp(f, x, y)
+        np.testing.assert_allclose(gw.compile(f)(x, y), value, rtol=1e-12, atol=1e-13)
+        seed = np.cos(np.arange(np.size(value))).reshape(np.shape(value))[()]
+        back = gw.compile(lambda x, y, g, f=f: gw.vjp(f, x, y)[1](g))
+        for found, expected in zip(back(x, y, seed), pull(seed), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_the_sum_of_rows_costs_no_product_of_all_rows():
+    report = gw.compile(lambda x, y: np.sum(x @ y, axis=0)).report(np.ones((1000, 64)), np.ones((64, 64)))
+    assert report.flops < 4 * 1000 * 64
+
+
 def test_sums_of_products_whose_inner_axes_do_not_lie_in_a_row_stay_sums():
     x, y = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 4, 5))
     z = rng.standard_normal((7, 2, 3, 4))

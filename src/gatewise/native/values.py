@@ -529,23 +529,39 @@ class Builder:
             summed = self._sum_of_products(source, axes)
             if summed is not None:
                 return summed
+        if function == "sum" and isinstance(source, Map) and source.function == "negative":
+            (negated,) = source.parts
+            if isinstance(negated, Product):
+                return self.map("negative", self.reduce("sum", negated, axes), dtype=source.dtype)
         shape = tuple(n for i, n in enumerate(source.shape) if i not in axes)
         made: Value = self._make(Reduce, shape, source.dtype, function=function, source=source, axes=axes)
         return made
 
     def _sum_of_products(self, source: Product, axes: tuple[int, ...]) -> Value | None:
-        """The sum of products over leading axes as products with a longer inner axis, where nothing must be copied."""
+        """The sum of a product's entries as a product of less: None where something would have to be copied for that.
+
+        The sum of its rows is the product of the sum of the left operand's rows, likewise for columns; and the sum over
+        a leading axis is a product with a longer inner axis.
+        """
         batch = len(source.shape) - 2
         left, right = source.left, source.right
-        for axis in reversed(axes):
-            if axis >= batch:
-                return None
+        if batch in axes:
+            left = self._summed(left, batch)
+        if batch + 1 in axes:
+            right = self._summed(right, batch + 1)
+        for axis in reversed([axis for axis in axes if axis < batch]):
             longer = _merged(self, left, axis, len(left.shape) - 1)
             deeper = _merged(self, right, axis, len(right.shape) - 2)
             if longer is None or deeper is None:
                 return None
             left, right = longer, deeper
-        return self.product(left, right)
+        made = self.product(left, right)
+        return self.reshape(made, tuple(n for i, n in enumerate(source.shape) if i not in axes))
+
+    def _summed(self, value: Value, axis: int) -> Value:
+        """The sum over an axis, which stays with length 1."""
+        shape = tuple(1 if i == axis else n for i, n in enumerate(value.shape))
+        return self.reshape(self.reduce("sum", value, (axis,)), shape)
 
     def _any_of_pieces(self, source: Value) -> Value | None:
         """Whether NaN stands anywhere in pieces laid into zeros: in one of the pieces."""
