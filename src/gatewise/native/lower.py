@@ -210,13 +210,18 @@ def _by_parts(
 
 
 class Record(Handle):
-    """The several results of a loop or a branch, by where they would stand in its record."""
+    """The several results of a loop or a branch, by where they would stand in its record.
 
-    __slots__ = ("results", "total")
+    To these come the entries of `row`, if there is one: a record that was known when the program was made.
+    """
 
-    def __init__(self, library: Lowering, results: dict[int, Handle], total: int, dtype: Any) -> None:
+    __slots__ = ("results", "row", "total")
+
+    def __init__(
+        self, library: Lowering, results: dict[int, Handle], total: int, dtype: Any, row: Handle | None = None
+    ) -> None:
         super().__init__(library, library.builder.constant(np.zeros((), dtype)))
-        self.results, self.total = results, total
+        self.results, self.total, self.row = results, total, row
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -230,7 +235,15 @@ class Lowering:
     __name__ = "native"
 
     complex64, complex128 = "complex64", "complex128"
-    float32, float64, int64, int32, int16, int8 = "float32", "float64", "int64", "int32", "int16", "int8"
+    float16, float32, float64, int64, int32, int16, int8 = (
+        "float16",
+        "float32",
+        "float64",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+    )
     uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
     inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
 
@@ -265,6 +278,12 @@ class Lowering:
 
     def in_memory(self, handle: Handle) -> Value:
         """The value that stands in memory for a handle: of complex numbers, their parts side by side."""
+        if isinstance(handle, Record):
+            row = handle.row or self.zeros((handle.total,), handle.dtype)
+            for start, part in handle.results.items():
+                place = (slice(start, start + part.value.size),)
+                row = self.setitem(row, place, row[place] + self.reshape(part, (-1,)))
+            return row.value
         if not isinstance(handle, Complex):
             return handle.value
         if handle.stored is None:
@@ -288,6 +307,8 @@ class Lowering:
         if any(isinstance(h, Complex) for h in handles):
             return self._of_complexes(function, handles, kinds)
         common, result = result_dtype(function, kinds)
+        if function == "nextafter" and common == np.float16:
+            raise NotNative("the next float16")
         if result.kind == "b":
             function = _SAME_ON_BOOLEANS.get(function, function)
             function = "logical_not" if function == "bitwise_invert" else function
@@ -337,14 +358,18 @@ class Lowering:
     def _of_records(self, function: str, handles: list[Handle]) -> Handle:
         """Records are added part by part."""
         merged: dict[int, Handle] = {}
+        records = [handle for handle in handles if isinstance(handle, Record)]
+        rows = [record.row for record in records if record.row is not None]
         for handle in handles:
+            if not isinstance(handle, Record) and handle.shape == records[0].shape and function == "add":
+                rows.append(handle)
+                continue
             if not isinstance(handle, Record) or function != "add":
                 raise NotNative(f"{function} of a record")
             for start, part in handle.results.items():
                 merged[start] = self.elementwise("add", merged[start], part) if start in merged else part
-        first = handles[0]
-        assert isinstance(first, Record)
-        return Record(self, merged, first.total, first.dtype)
+        row = builtins.sum(rows[1:], rows[0]) if rows else None
+        return Record(self, merged, records[0].total, records[0].dtype, row)
 
     def _as(self, handle: Handle, dtype: Any) -> Value:
         """A handle's value in a dtype; a number is made of that dtype at once, as NumPy does."""
@@ -427,6 +452,8 @@ class Lowering:
     def _reduce(self, function: str, x: Any, axis: Any, keepdims: builtins.bool, dtype: Any = None) -> Handle:
         handle = self.handle(x)
         value = handle.value if dtype is None else self._as(handle, dtype)
+        if value.dtype == np.float16 and function in ("sum", "prod"):  # rounded at the end
+            return self.astype(self._reduce(function, handle, axis, keepdims, np.dtype("float32")), "float16")
         axes = normalize_axes(axis, len(value.shape), function)
         if function in ("max", "min") and not prod(value.shape[i] for i in axes):
             raise NotNative("an empty maximum, which has no value")
@@ -463,6 +490,8 @@ class Lowering:
     def mean(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Sum over axes, divided by the number of entries."""
         handle = self.handle(x)
+        if handle.dtype == np.float16:
+            return self.astype(self.mean(self.astype(handle, "float32"), axis, keepdims), "float16")
         axes = normalize_axes(axis, handle.ndim, "mean")
         total = self.sum(handle, axes, keepdims, handle.dtype if handle.dtype.kind == "f" else np.dtype(float))
         return self.elementwise("divide", total, total.dtype.type(prod(handle.shape[i] for i in axes)))
@@ -470,6 +499,8 @@ class Lowering:
     def var(self, x: Any, axis: Any = None, correction: float = 0, keepdims: builtins.bool = False) -> Handle:
         """Mean squared distance from the mean over axes, with `correction` taken off the number of entries."""
         handle = self.handle(x)
+        if handle.dtype == np.float16:
+            return self.astype(self.var(self.astype(handle, "float32"), axis, correction, keepdims), "float16")
         handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
         axes = normalize_axes(axis, handle.ndim, "var")
         centred = handle - self.mean(handle, axes, keepdims=True)
@@ -918,8 +949,14 @@ class Lowering:
     def picked(self, record: Any, part: Any) -> Handle:
         """One of the results in a record; zeros where nothing was laid."""
         if not isinstance(record, Record):
-            raise NotNative("a record that is no loop's")
+            record = Record(self, {}, part.total, part.record, self.handle(record))
         found = record.results.get(part.start)
+        if record.row is not None:
+            if part.halved:
+                raise NotNative("a record of large whole numbers")
+            entries = self.reshape(self.getitem(record.row, (part.place,)), part.shape)
+            entries = self.astype(entries, part.dtype)
+            return entries if found is None else found + entries
         return self.zeros(part.shape, part.dtype) if found is None else found
 
     def laid(self, x: Any, part: Any) -> Handle:
@@ -935,6 +972,8 @@ class Lowering:
         if pairs is not None:
             return self._bilinear(self.matmul, *pairs)
         dtype = np.result_type(one.dtype, two.dtype)
+        if dtype == np.float16:
+            return self.astype(self.matmul(self.astype(one, "float32"), self.astype(two, "float32")), "float16")
         if dtype.kind != "f":
             raise NotNative(f"a matrix product of {dtype}")
         left, right = self._as(one, dtype), self._as(two, dtype)
@@ -1027,6 +1066,9 @@ class Lowering:
             letter: n for term, h in zip(terms, handles, strict=True) for letter, n in zip(term, h.shape, strict=True)
         }
         dtype = np.result_type(*[h.dtype for h in handles])
+        if dtype == np.float16:
+            wide = self._pair(terms, output, [self.astype(h, "float32") for h in handles])
+            return self.astype(wide, "float16")
         values = []
         for index, (term, handle) in enumerate(zip(terms, handles, strict=True)):
             distinct = "".join(dict.fromkeys(term))  # a letter twice in one operand is its diagonal
@@ -1123,7 +1165,7 @@ def lowered(script: Script, inside: bool = False) -> Program:
         operands = [handles[o] if isinstance(o, Symbol) else o for o in symbol.operands]
         builder.origin = origin = Origin(symbol)
         handles[symbol] = made = _lower(library, symbol, operands)
-        result = library.in_memory(made)
+        result = made.value if isinstance(made, Record) else library.in_memory(made)
         if result.origin is origin:
             origin.result = result
         places.setdefault((symbol.code, symbol.instruction), []).append(result)
@@ -1188,4 +1230,4 @@ def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:
 
 
 def _is_native(dtype: Any) -> bool:
-    return dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8) and dtype != np.float16
+    return dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)
