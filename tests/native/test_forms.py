@@ -391,3 +391,30 @@ def test_gradients_and_loops_in_half_precision():
         return np.sum(np.exp(last) * x @ x.T) + np.sum(rows)
 
     assert_native(gw.value_and_grad(loss), x)
+
+
+# ---------------------------------------------------------------------------------------------------- special functions
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"])
+def test_functions_of_one_number(name, dtype):
+    function = getattr(gw, name)
+    x = np.array([*SPECIAL, 0.5, 2.0, 1.75, 1e-3, 0.9, -7.0], dtype)
+    assert_native(lambda x: function(x), x)
+    assert_native(lambda x: (np.exp(function(x)), function(x)[::2]), x)
+    inside = np.array([0.125, 0.25, 0.4, 0.75, 0.9], dtype)
+    assert_native(gw.grad(lambda x: np.sum(np.sin(function(x)))), inside)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_entropies(dtype):
+    numbers = np.array([*SPECIAL, 1e-30, 1e30, 1.0001, 0.9999, 2.5], dtype)
+    x, y = (each.ravel() for each in np.meshgrid(numbers, numbers))
+    assert_native(lambda x, y: (gw.rel_entr(x, y), gw.kl_div(x, y)), x, y)
+    inside = np.array([0.125, 0.25, 0.4, 0.75, 0.9], dtype)
+    assert_native(
+        gw.grad(lambda x, y: np.sum(gw.rel_entr(x, y) * gw.kl_div(y, x)), (0, 1)), inside, inside[::-1].copy()
+    )

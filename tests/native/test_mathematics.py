@@ -14,6 +14,7 @@ import llvmlite.binding as llvm
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 from llvmlite import ir
 
 from gatewise.native import mathematics
@@ -228,6 +229,49 @@ def test_log_of_a_sum_of_powers(dtype: str) -> None:
     binary = evaluate("logaddexp2", x, y)
     expected = np.logaddexp2(x.astype(np.longdouble), y.astype(np.longdouble))
     assert np.max(np.abs(binary - expected) / np.maximum(scale, np.finfo(dtype).eps)) < 2
+
+
+def quantile(p: mpmath.mpf) -> mpmath.mpf:
+    """The number below which a standard normal one lies with probability p, at most ½."""
+    y, root = mpmath.mpf(float(scipy.special.ndtri(float(p)))), mpmath.sqrt(2)
+    for _ in range(5):
+        below = mpmath.erfc(-y / root) / 2
+        y -= mpmath.log(below / p) * below / mpmath.npdf(y)
+    return y
+
+
+def log_ndtr(x: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.log(mpmath.ncdf(x)) if x < 0 else mpmath.log1p(-mpmath.ncdf(-x))
+
+
+NORMAL: dict[str, tuple[Callable[[mpmath.mpf], Any], float, float]] = {  # and between which numbers
+    "ndtr": (mpmath.ncdf, -37, 8),
+    "log_ndtr": (log_ndtr, -37, 8),
+    "ndtri": (lambda p: quantile(p) if p < 0.5 else -quantile(1 - p), 0, 1),
+    "erfinv": (lambda x: -mpmath.sign(x) * quantile((1 - abs(x)) / 2) / mpmath.sqrt(2), -1, 1),
+    "erfcinv": (lambda x: -(quantile(x / 2) if x < 1 else -quantile(1 - x / 2)) / mpmath.sqrt(2), 0, 2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NORMAL)
+def test_the_normal_distribution(name: str, dtype: str) -> None:
+    """Within 5 units; SciPy's `ndtr` is off by over a thousand far to the left."""
+    reference, low, high = NORMAL[name]
+    generator = np.random.default_rng(3)
+    small = np.exp(-generator.uniform(1, 30 if name == "erfinv" else 80, 50))
+    x = np.concatenate([generator.uniform(low, high, 100), small, high - small]).astype(dtype)
+    x = x[(x > low) & (x < high)]
+    with mpmath.workprec(300):
+        expected = [reference(exact(each)) for each in x]
+        assert max(errors(evaluate(name, x), expected)) <= (5 if dtype == "float64" else BOUNDS[dtype])
+
+
+def test_the_ends_of_the_normal_distribution() -> None:
+    x = np.array([0, 1, -1, 2, -2, 0.5, 3, -3, np.inf, -np.inf, np.nan, 1e300, -1e300, 5e-324, 40, -40, -38.5, -1e10])
+    for name in NORMAL:
+        with np.errstate(all="ignore"):
+            assert_like(evaluate(name, x) + 0.0, getattr(scipy.special, name)(x) + 0.0)  # of zeros any sign
 
 
 SPECIAL = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 1e30, 1e-30, math.inf]

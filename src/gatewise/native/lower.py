@@ -65,6 +65,9 @@ ELEMENTWISE = frozenset(
 #: comparisons than this. With more, NumPy is quicker in spite of the call; but that makes the whole of a loop Python's.
 SORTED_UP_TO, COMPARED, COMPARED_IN_LOOPS = 8, 1 << 14, 1 << 20
 
+#: Functions of SciPy's with a native form.
+OF_SCIPY = frozenset(["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"])
+
 _SAME_ON_BOOLEANS = {
     "bitwise_and": "logical_and",
     "bitwise_or": "logical_or",
@@ -410,6 +413,13 @@ class Lowering:
     def sigmoid(self, x: Any) -> Handle:
         """1 / (1 + exp(-x)) in one function."""
         return self.elementwise("sigmoid", x)
+
+    def of_scipy(self, name: str, *operands: Any) -> Handle:
+        """A function of ``scipy.special``."""
+        handles = [self.handle(x) for x in operands]
+        if name not in OF_SCIPY or any(h.dtype not in (np.float32, np.float64) for h in handles):
+            raise NotNative(f"SciPy's {name} of {', '.join(str(h.dtype) for h in handles)}")
+        return self.elementwise(name, *handles)
 
     def real(self, x: Any) -> Handle:
         """The real part."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -784,7 +785,12 @@ FOLDED = {
 
 
 #: Functions that NumPy lacks, and one of the same dtypes.
-PROMOTED_AS = {"sigmoid": "exp"}
+PROMOTED_AS = dict.fromkeys(("sigmoid", "erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"), "exp")
+
+
+def of_numpy_or_scipy(function: str) -> Any:
+    """NumPy's function of a name, or SciPy's where NumPy has none."""
+    return getattr(np, function, None) or getattr(import_module("scipy.special"), function)
 
 
 @lru_cache(maxsize=4096)
