@@ -398,7 +398,9 @@ def test_gradients_and_loops_in_half_precision():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"])
+@pytest.mark.parametrize(
+    "name", ["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr", "gamma", "gammaln", "digamma"]
+)
 def test_functions_of_one_number(name, dtype):
     function = getattr(gw, name)
     x = np.array([*SPECIAL, 0.5, 2.0, 1.75, 1e-3, 0.9, -7.0], dtype)

@@ -18,6 +18,7 @@ import scipy.special
 from llvmlite import ir
 
 from gatewise.native import mathematics
+from gatewise.native.values import of_numpy_or_scipy
 
 llvm.initialize_native_target()
 llvm.initialize_native_asmprinter()
@@ -265,6 +266,45 @@ def test_the_normal_distribution(name: str, dtype: str) -> None:
     with mpmath.workprec(300):
         expected = [reference(exact(each)) for each in x]
         assert max(errors(evaluate(name, x), expected)) <= (5 if dtype == "float64" else BOUNDS[dtype])
+
+
+GAMMA: dict[str, Callable[[mpmath.mpf], Any]] = {
+    "gamma": mpmath.gamma,
+    "gammaln": lambda x: mpmath.log(abs(mpmath.gamma(x))),
+    "psi": mpmath.digamma,
+    "trigamma": lambda x: mpmath.psi(1, x),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", GAMMA)
+def test_the_gamma_function(name: str, dtype: str) -> None:
+    """As near as others to the right of 0; to its left the logarithms are, where they pass 0, as far off as near 1."""
+    generator = np.random.default_rng(3)
+    near = np.concatenate([point + generator.normal(size=20) * 1e-5 for point in (1, 1.4616321449683623, 2)])
+    x = np.concatenate([generator.uniform(0, 15, 100), np.exp(generator.uniform(-30, 4, 50)), near]).astype(dtype)
+    out = evaluate(name, x)
+    with mpmath.workprec(220):
+        expected = [GAMMA[name](exact(each)) for each in x]
+    known = [i for i, truth in enumerate(expected) if truth]
+    assert max(errors(out[known], [expected[i] for i in known])) <= BOUNDS[dtype]
+    x = -generator.uniform(0, 20, 100).astype(dtype)
+    with mpmath.workprec(220):
+        expected = [GAMMA[name](exact(each)) for each in x]
+    if name in ("gamma", "trigamma"):
+        assert max(errors(evaluate(name, x), expected)) <= BOUNDS[dtype]
+    for value, truth in zip(evaluate(name, x), expected, strict=True):
+        assert abs(exact(value) - truth) <= 8 * np.finfo(dtype).eps * max(1, abs(truth))
+
+
+def test_the_ends_of_the_gamma_function() -> None:
+    x = np.array(
+        [0, -0.0, 1, -1, 2, -2, -3, np.inf, -np.inf, np.nan, 1e300, -1e300, 171.7, -180.5, 1e-200, -1e-200, 12]
+    )
+    for name in GAMMA:
+        function = scipy.special.gamma if name == "gamma" else of_numpy_or_scipy(name)
+        with np.errstate(all="ignore"):
+            assert_like(evaluate(name, x), function(x))
 
 
 def test_the_ends_of_the_normal_distribution() -> None:

@@ -66,7 +66,9 @@ ELEMENTWISE = frozenset(
 SORTED_UP_TO, COMPARED, COMPARED_IN_LOOPS = 8, 1 << 14, 1 << 20
 
 #: Functions of SciPy's with a native form.
-OF_SCIPY = frozenset(["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"])
+OF_SCIPY = frozenset(
+    ["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr", "gamma", "gammaln", "psi", "trigamma"]
+)
 
 _SAME_ON_BOOLEANS = {
     "bitwise_and": "logical_and",
@@ -415,7 +417,9 @@ class Lowering:
         return self.elementwise("sigmoid", x)
 
     def of_scipy(self, name: str, *operands: Any) -> Handle:
-        """A function of ``scipy.special``."""
+        """A function of ``scipy.special``; of Hurwitz's zeta that of order 2, which is trigamma."""
+        if name == "zeta" and operands[0] == 2:
+            name, operands = "trigamma", operands[1:]
         handles = [self.handle(x) for x in operands]
         if name not in OF_SCIPY or any(h.dtype not in (np.float32, np.float64) for h in handles):
             raise NotNative(f"SciPy's {name} of {', '.join(str(h.dtype) for h in handles)}")
@@ -449,7 +453,7 @@ class Lowering:
             handle = handle.real
         return self.made(self._as(handle, target))
 
-    def asarray(self, x: Any, dtype: Any = None, copy: Any = None) -> Handle:
+    def asarray(self, x: Any, dtype: Any = None, copy: Any = None, device: Any = None) -> Handle:
         """x as an array."""
         return self.handle(x) if dtype is None else self.astype(self.handle(x), dtype)
 

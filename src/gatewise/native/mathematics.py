@@ -1055,6 +1055,143 @@ def erfcinv(x: Number) -> Number:
     return _quantile((1.0 - x) * 0.5, where(x < 1.0, x, 2.0 - x) * 0.5) * float(_ROOT_HALF)
 
 
+# ------------------------------------------------------------------------------------------------------ gamma function
+
+#: Where digamma is 0, to the right of 0.
+_DIGAMMA_ROOT = Fraction(14616321449683623412626595423257213284681, 10**40)
+
+
+def _turned(x: Number) -> Number:
+    """π times the distance of x from the nearest whole number, which is exact."""
+    return (x - intrinsic("roundeven", x)) * pi
+
+
+@_named("gammaln")
+@_in_double
+def gammaln(x: Number) -> Number:
+    """log |Γ(x)|: a polynomial around its zeros at 1 and 2, from where factors lead up to 12; then Stirling's series.
+
+    To the left of 0 by the reflection at it.
+    """
+    a = absolute(x)
+    below = a < 1.0
+    near, product = where(below, a + 1.0, a), where(below, a, 1.0)
+    for _ in range(10):
+        over = (near > 2.5) & (a < 12.0)
+        near = where(over, near - 1.0, near)
+        product = where(over, product * near, product)
+    zeros = where(below, a, near - 1.0) * where(below, a - 1.0, near - 2.0)
+    powers = log_(product)
+    small = fma(zeros, polynomial(near - 1.75, coefficients.LOG_GAMMA[64]), where(below, -powers, powers))
+    far = where(a < 12.0, 12.0, a)
+    inverse = 1.0 / far
+    terms = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+    rest = fma(inverse, polynomial(inverse * inverse, terms), 0.5 * log(2 * pi) - 0.5)
+    large = fma(far - 0.5, log_(far) - 1.0, rest)
+    right = where(a < 12.0, small, where(a < inf, large, a))
+    sine = absolute(sin(_turned(x)))
+    left = log(pi) - log_(a * sine) - right
+    left = where(a < 1e-20, -log_(a), where(sine.equals(0.0), inf, left))
+    return where(x > 0.0, right, where(absolute(x) < inf, left, x))
+
+
+def _stirling(x: Number) -> Number:
+    """Γ(x) for x from 12 on: e to (x − ½) log x − x and a series, with what rounding takes from the exponent."""
+    form = x.format
+    inverse = 1.0 / x
+    terms = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+    series = fma(inverse, polynomial(inverse * inverse, terms), 0.5 * log(2 * pi))
+    power = x - 0.5
+    high, low = _log_pair(x)
+    product = high * power
+    less, first = _sum(product, -x)
+    exponent, second = _sum(less, series)
+    rest = (fma(high, power, -product) + low * power) + (first + second)
+    shifted, _, r = _reduce_exponent(clip(exponent, 0.0, (form.bias + 1) * log(2) + 0.1), form.bias - 1)
+    return _scaled(_twice_exponential(r, rest), shifted, exponent < 0.0)
+
+
+@_named("gamma")
+@_in_double
+def gamma(x: Number) -> Number:
+    """A polynomial between 1 and 2, from where factors lead up to 12; above, Stirling's formula.
+
+    To the left of 0 by the reflection at it.
+    """
+    a = absolute(x)
+    below = a < 1.0
+    near = where(below, a + 1.0, a)
+    product: Pair = x.constant(1.0), x.constant(0.0)
+    for _ in range(11):
+        over = (near >= 2.0) & (a < 12.0)
+        near = where(over, near - 1.0, near)
+        high, low = _product(product, (near, x.constant(0.0)))
+        product = where(over, high, product[0]), where(over, low, product[1])
+    start = polynomial(near - 1.5, coefficients.GAMMA[64])
+    small = fma(start, product[1], start * product[0])
+    small = where(below, start / where(below, a, 1.0), small)
+    far = clip(where(a < 12.0, 12.0, a), 12.0, 200.0)
+    large = _stirling(far)
+    right = where(a < 12.0, small, large)
+    whole = intrinsic("roundeven", a)
+    sine = sin(_turned(a))
+    odd = intrinsic("trunc", whole * 0.5).differs(whole * 0.5)
+    left = -pi / (a * (where(odd, -sine, sine) * right))
+    left = where(sine.equals(0.0) | ~(a < inf), nan, left)
+    left = where(a < 1e-20, 1.0 / x, left)
+    return where(x > 0.0, right, where(x.is_nan(), x, left))
+
+
+@_named("psi")
+@_in_double
+def psi(x: Number) -> Number:
+    """Digamma: a polynomial around its root between 1 and 2, from where steps lead up to 10; above, its series.
+
+    To the left of 0 by the reflection at ½.
+    """
+    left = x <= 0.0
+    a = where(left, 1.0 - x, x)
+    below = a < 1.0
+    near, steps = where(below, a + 1.0, a), where(below, -1.0 / a, 0.0)
+    for _ in range(9):
+        over = (near >= 2.0) & (a < 10.0)
+        near = where(over, near - 1.0, near)
+        steps = where(over, steps + 1.0 / near, steps)
+    high, low = _parts(_DIGAMMA_ROOT, 64, 2)
+    small = fma((near - high) - low, polynomial(near - 1.5, coefficients.DIGAMMA[64]), steps)
+    far = where(a < 10.0, 10.0, a)
+    inverse = 1.0 / far
+    square = inverse * inverse
+    terms = [1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12, -3617 / 8160]
+    large = log_(far) - fma(square, polynomial(square, terms), inverse * 0.5)
+    right = where(a < 10.0, small, large)
+    angle = _turned(x)
+    reflected = where(angle.equals(0.0), nan, right - pi / tan(angle))
+    out = where(left, reflected, right)
+    return where(x.equals(0.0), copysign(x.constant(inf), -x), where(x.equals(-inf), nan, out))
+
+
+@_named("trigamma")
+@_in_double
+def trigamma(x: Number) -> Number:
+    """The slope of digamma: steps up to 12, from where its series is used; left of 0 by the reflection at ½."""
+    left = x <= 0.0
+    b = where(left, 1.0 - x, x)
+    total = x.constant(0.0)
+    for _ in range(12):
+        under = b < 12.0
+        inverse = 1.0 / b
+        total = where(under, fma(inverse, inverse, total), total)
+        b = where(under, b + 1.0, b)
+    inverse = 1.0 / b
+    square = inverse * inverse
+    terms = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6]
+    right = total + fma(square * inverse, polynomial(square, terms), fma(square, 0.5, inverse))
+    sine = sin(_turned(x))
+    reflected = where(sine.equals(0.0), inf, (pi / sine) * (pi / sine) - right)
+    return where(left, where(x.equals(-inf), inf, reflected), right)
+
+
 # --------------------------------------------------------------------------------------- rounding, division, comparison
 
 

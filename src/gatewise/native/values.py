@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from math import prod
 from typing import Any
@@ -785,11 +785,19 @@ FOLDED = {
 
 
 #: Functions that NumPy lacks, and one of the same dtypes.
-PROMOTED_AS = dict.fromkeys(("sigmoid", "erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"), "exp")
+PROMOTED_AS = dict.fromkeys(
+    [
+        *("sigmoid", "erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"),
+        *("gamma", "gammaln", "psi", "trigamma"),
+    ],
+    "exp",
+)
 
 
 def of_numpy_or_scipy(function: str) -> Any:
     """NumPy's function of a name, or SciPy's where NumPy has none."""
+    if function == "trigamma":
+        return partial(import_module("scipy.special").zeta, 2.0)
     return getattr(np, function, None) or getattr(import_module("scipy.special"), function)
 
 
