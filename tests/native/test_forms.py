@@ -412,6 +412,16 @@ def test_functions_of_one_number(name, dtype):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "order"), [("i", 0), ("i", 1), ("ie", 0), ("ie", 1)])
+def test_modified_bessel_functions(kind, order, dtype):
+    x = np.array([0.0, -0.5, 1.0, 7.9, 8.0, -20.0, np.nan], dtype)
+    assert_native(lambda x: gw.bessel(kind, order, x), x)
+    if order == 0:
+        assert_native(gw.grad(lambda x: np.sum(np.sin(gw.bessel(kind, order, x)))), x[:3])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_entropies(dtype):
     numbers = np.array([*SPECIAL, 1e-30, 1e30, 1.0001, 0.9999, 2.5], dtype)
     x, y = (each.ravel() for each in np.meshgrid(numbers, numbers))

@@ -297,6 +297,33 @@ def test_the_gamma_function(name: str, dtype: str) -> None:
         assert abs(exact(value) - truth) <= 8 * np.finfo(dtype).eps * max(1, abs(truth))
 
 
+BESSEL: dict[str, Callable[[mpmath.mpf], Any]] = {
+    "i0": lambda x: mpmath.besseli(0, x),
+    "i1": lambda x: mpmath.besseli(1, x),
+    "i0e": lambda x: mpmath.besseli(0, x) * mpmath.exp(-abs(x)),
+    "i1e": lambda x: mpmath.besseli(1, x) * mpmath.exp(-abs(x)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BESSEL)
+def test_modified_bessel_functions(name: str, dtype: str) -> None:
+    generator = np.random.default_rng(3)
+    parts = [generator.uniform(-9, 9, 80), generator.uniform(-85, 85, 80), np.exp(generator.uniform(-20, 4, 40))]
+    x = np.concatenate([*parts, generator.uniform(80, 713, 40) if dtype == "float64" else parts[0]]).astype(dtype)
+    with mpmath.workprec(220):
+        expected = [BESSEL[name](exact(each)) for each in x]
+    assert max(errors(evaluate(name, x), expected)) <= BOUNDS[dtype]
+
+
+def test_the_ends_of_modified_bessel_functions() -> None:
+    x = np.array([0.0, np.inf, -np.inf, np.nan, 714.0, 1e300])
+    assert_like(evaluate("i0", x), np.array([1.0, np.inf, np.inf, np.nan, np.inf, np.inf]))
+    assert_like(evaluate("i1", x), np.array([0.0, np.inf, -np.inf, np.nan, np.inf, np.inf]))
+    for name in ("i0e", "i1e"):
+        assert_like(evaluate(name, x), getattr(scipy.special, name)(x))
+
+
 def test_the_ends_of_the_gamma_function() -> None:
     x = np.array(
         [0, -0.0, 1, -1, 2, -2, -3, np.inf, -np.inf, np.nan, 1e300, -1e300, 171.7, -180.5, 1e-200, -1e-200, 12]

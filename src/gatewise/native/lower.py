@@ -67,7 +67,10 @@ SORTED_UP_TO, COMPARED, COMPARED_IN_LOOPS = 8, 1 << 14, 1 << 20
 
 #: Functions of SciPy's with a native form.
 OF_SCIPY = frozenset(
-    ["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr", "gamma", "gammaln", "psi", "trigamma"]
+    [
+        *("erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"),
+        *("gamma", "gammaln", "psi", "trigamma", "i0", "i1", "i0e", "i1e"),
+    ]
 )
 
 _SAME_ON_BOOLEANS = {

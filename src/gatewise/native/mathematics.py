@@ -1192,6 +1192,55 @@ def trigamma(x: Number) -> Number:
     return where(left, where(x.equals(-inf), inf, reflected), right)
 
 
+# ---------------------------------------------------------------------------------------------------- Bessel functions
+
+
+def _bessel(x: Number, order: int, scaled: bool) -> Number:
+    """A modified Bessel function, `scaled` by e ** −|x|: a series up to 8, then e ** |x| · P / √|x|."""
+    a = absolute(x)
+    near, far = clip(a, 0.0, 8.0), where(a < 8.0, 8.0, a)
+    series = polynomial(near * near, (coefficients.BESSEL_I0, coefficients.BESSEL_I1)[order][64])
+    series = series * near if order else series
+    terms = (coefficients.BESSEL_I0_FAR, coefficients.BESSEL_I1_FAR)[order][64]
+    beyond = polynomial(16.0 / far - 1.0, terms) / square_root(far)
+    if scaled:
+        series = series * exp(-near)
+    else:  # in halves, as the power overflows before the function does
+        half = exp(far * 0.5)
+        beyond = half * beyond * half
+        beyond = where(a.equals(inf), a, beyond)
+    out = where(a < 8.0, series, beyond)
+    return copysign(out, x) if order else out
+
+
+@_named("i0")
+@_in_double
+def i0(x: Number) -> Number:
+    """The modified Bessel function of the first kind, of order 0."""
+    return _bessel(x, 0, scaled=False)
+
+
+@_named("i1")
+@_in_double
+def i1(x: Number) -> Number:
+    """The modified Bessel function of the first kind, of order 1."""
+    return _bessel(x, 1, scaled=False)
+
+
+@_named("i0e")
+@_in_double
+def i0e(x: Number) -> Number:
+    """The same of order 0, times e ** −|x|."""
+    return _bessel(x, 0, scaled=True)
+
+
+@_named("i1e")
+@_in_double
+def i1e(x: Number) -> Number:
+    """The same of order 1, times e ** −|x|."""
+    return _bessel(x, 1, scaled=True)
+
+
 # --------------------------------------------------------------------------------------- rounding, division, comparison
 
 

@@ -651,7 +651,8 @@ class _Writer:
         elif function == "sigmoid":
             text = Text(f"1 / (1 + np.exp(-{parts[0].within(_SIGN)}))", _TERM, value.shape)
         else:
-            called = f"np.{function}" if hasattr(np, function) else self.shared.of_scipy(function)
+            numpys = of_numpy_or_scipy(function) is getattr(np, function, None)
+            called = f"np.{function}" if numpys else self.shared.of_scipy(function)
             text = Text(f"{called}({', '.join(part.text for part in parts)})", _ATOM, value.shape)
         if _numpy_dtype(function, tuple(part.dtype for part in value.parts)) != value.dtype:
             text = Text(f"{text.within(_ATOM)}.astype(np.{value.dtype.name})", _ATOM, value.shape)

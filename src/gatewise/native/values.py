@@ -788,7 +788,7 @@ FOLDED = {
 PROMOTED_AS = dict.fromkeys(
     [
         *("sigmoid", "erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"),
-        *("gamma", "gammaln", "psi", "trigamma"),
+        *("gamma", "gammaln", "psi", "trigamma", "i0", "i1", "i0e", "i1e"),
     ],
     "exp",
 )
@@ -798,7 +798,8 @@ def of_numpy_or_scipy(function: str) -> Any:
     """NumPy's function of a name, or SciPy's where NumPy has none."""
     if function == "trigamma":
         return partial(import_module("scipy.special").zeta, 2.0)
-    return getattr(np, function, None) or getattr(import_module("scipy.special"), function)
+    own = None if function == "i0" else getattr(np, function, None)  # of which NumPy's always gives an array of doubles
+    return own or getattr(import_module("scipy.special"), function)
 
 
 @lru_cache(maxsize=4096)
