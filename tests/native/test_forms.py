@@ -302,6 +302,16 @@ def test_movement_and_sums_of_complex_numbers(parts):
     assert_native(lambda z: (gw.setitem(z, 0, 2.0), gw.setitem(z.real, 1, z[0].imag), np.convolve(z[0], z[1])), z)
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 7])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_running_products_of_complex_numbers(axis, length):
+    rng = np.random.default_rng(0)
+    shape = tuple(length if i == axis else 2 for i in range(3))
+    z = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    assert_native(lambda z: np.cumprod(z, axis=axis), z)
+    assert_native(gw.grad(lambda z: np.sum(np.abs(np.cumprod(z, axis=axis)))), z)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_gradients_with_complex_numbers(dtype):

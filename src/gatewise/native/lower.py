@@ -557,11 +557,43 @@ class Lowering:
 
     def cumulative_prod(self, x: Any, axis: int = 0) -> Handle:
         """Running product along an axis, in the dtype that NumPy multiplies in."""
-        return self._accumulated("prod", x, axis)
+        handle = self.handle(x)
+        if isinstance(handle, Complex):
+            place = axis % handle.ndim
+            others = tuple(i for i in range(handle.ndim) if i != place)
+            made = self._step_by_step(lambda before, row: before * row, self.permute_dims(handle, (place, *others)))
+            return self.permute_dims(made, (*range(1, place + 1), 0, *range(place + 1, handle.ndim)))
+        return self._accumulated("prod", handle, axis)
+
+    def _step_by_step(self, step: Callable[..., Handle], *rows: Handle) -> Handle:
+        """Running totals of complex numbers along the first axis: a loop of which `step` is the body."""
+        pairs = self._all_complex(*rows)
+        assert pairs is not None
+        first, length = pairs[0], pairs[0].shape[0]
+        if length < 2 or not first.real.value.size:
+            return first
+        body = Lowering(Builder(), inside=True)
+        shape, dtype = first.shape[1:], first.real.dtype
+        inputs = tuple(body.builder.input(place, shape, dtype) for place in range(2 + 2 * len(pairs)))
+        parts = [body.made(value) for value in inputs]
+        made = step(*(Complex(parts[i], parts[i + 1]) for i in range(0, len(parts), 2)))
+        assert isinstance(made, Complex)
+        after = (made.real.value, made.imag.value)
+        halves = [half for pair in pairs for half in (pair.real, pair.imag)]
+        given = [*(half[0] for half in halves[:2]), *(half[1:] for half in halves)]
+        results = self.builder.repeat(
+            Program(inputs, (*after, *after), ()), tuple(half.value for half in given), 2, len(halves), length - 1
+        )
+        return self.concat([first[:1], Complex(self.made(results[2]), self.made(results[3]))])
 
     def recurred(self, x: Any, factor: Any) -> Handle:
         """y[i] = x[i] + factor[i] · y[i-1] along the last axis."""
         one, two = self.handle(x), self.handle(factor)
+        if isinstance(one, Complex) or isinstance(two, Complex):
+            axes = (one.ndim - 1, *range(one.ndim - 1))
+            rows = [self.permute_dims(each, axes) for each in (one, two)]
+            made = self._step_by_step(lambda before, row, factor: row + factor * before, *rows)
+            return self.permute_dims(made, (*range(1, one.ndim), 0))
         dtype = np.result_type(one.dtype, two.dtype)
         return self.made(self.builder.accumulate("linear", (self._as(one, dtype), self._as(two, dtype)), one.ndim - 1))
 
