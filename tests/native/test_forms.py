@@ -302,6 +302,16 @@ def test_movement_and_sums_of_complex_numbers(parts):
     assert_native(lambda z: (gw.setitem(z, 0, 2.0), gw.setitem(z.real, 1, z[0].imag), np.convolve(z[0], z[1])), z)
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 7])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_running_products_of_complex_numbers(axis, length):
+    rng = np.random.default_rng(0)
+    shape = tuple(length if i == axis else 2 for i in range(3))
+    z = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    assert_native(lambda z: np.cumprod(z, axis=axis), z)
+    assert_native(gw.grad(lambda z: np.sum(np.abs(np.cumprod(z, axis=axis)))), z)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_gradients_with_complex_numbers(dtype):
@@ -339,3 +349,94 @@ def test_complex_numbers_go_through_loops_branches_and_gates_that_python_runs():
     namespace = dict(source.given)
     exec(source, namespace)
     np.testing.assert_allclose(namespace["function"](z), compiled(z), atol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------ half precision
+
+HALVES = {
+    "arithmetic": lambda x, y: (x + y, x - y, x * y, x / y, -x, abs(x), x + 1.5, x // y, x % y),
+    "functions": lambda x, y: (np.exp(x), np.sqrt(x), np.log(x), np.tanh(x), np.arctan2(x, y), np.hypot(x, y), x**y),
+    "comparisons": lambda x, y: (x < y, x == y, np.isnan(x), np.signbit(x), np.maximum(x, y), np.where(x > 0, x, y)),
+    "sums": lambda x, y: (np.sum(x, axis=-1), np.mean(y), np.max(x, axis=0), np.var(y, axis=-1), np.std(x), np.min(y)),
+    "running": lambda x, y: (np.cumsum(y, axis=-1), np.cumprod(y, axis=0), np.sort(y, axis=-1)),
+    "movement": lambda x, y: (x.T[::-1], np.concatenate([x, y]), x[0], gw.setitem(x, 0, 1.0), x[[1, 0]]),
+    "dtypes": lambda x, y: (x.astype("float32"), x * np.float32(2), gw.astype(y, "float16") + x, y.astype("int32")),
+    "products": lambda x, y: (y @ y.T, y @ y[0], np.einsum("ij,kj->ik", y, y)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", HALVES)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(st.data())
+def test_half_precision(name, data):
+    entries = st.sampled_from([*SPECIAL, 1e-7, 7e-8, 60000.0, 0.1])
+    x = data.draw(arrays.arrays("float16", (2, 5), elements=entries))
+    y = data.draw(arrays.arrays("float16", (2, 5), elements=st.floats(-2, 2, width=16)))
+    if name == "sums":
+        x = np.where(np.isfinite(x), x, 1).astype("float16") / 64
+    assert_native(lambda x, y: HALVES[name](x, y), x, y, signs=name in ("arithmetic", "movement"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_doubles_are_rounded_to_halves_once():
+    rng = np.random.default_rng(0)
+    x = np.ldexp(rng.standard_normal(20000), rng.integers(-30, 18, 20000))
+    halves = x.astype("float16").astype("float64")
+    between = (halves + np.nextafter(halves.astype("float16"), np.float16(9)).astype("float64")) / 2
+    x = np.concatenate(
+        [x, between, np.nextafter(between, 9), np.nextafter(between, -9), [np.inf, -np.inf, np.nan, -0.0]]
+    )
+    assert np.array_equal(gw.compile(lambda x: gw.astype(x, "float16"))(x), x.astype("float16"), equal_nan=True)
+    whole = rng.integers(-70000, 70000, 1000)
+    assert np.array_equal(gw.compile(lambda x: gw.astype(x, "float16"))(whole), whole.astype("float16"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_gradients_and_loops_in_half_precision():
+    x = np.linspace(-1, 1, 12, dtype="float16").reshape(3, 4)
+
+    def loss(x):
+        last, rows = gw.scan(lambda carry, row: (carry * 0.5 + np.tanh(row), np.sum(carry)), x[0], x)
+        return np.sum(np.exp(last) * x @ x.T) + np.sum(rows)
+
+    assert_native(gw.value_and_grad(loss), x)
+
+
+# ---------------------------------------------------------------------------------------------------- special functions
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "name", ["erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr", "gamma", "gammaln", "digamma"]
+)
+def test_functions_of_one_number(name, dtype):
+    function = getattr(gw, name)
+    x = np.array([*SPECIAL, 0.5, 2.0, 1.75, 1e-3, 0.9, -7.0], dtype)
+    assert_native(lambda x: function(x), x)
+    assert_native(lambda x: (np.exp(function(x)), function(x)[::2]), x)
+    inside = np.array([0.125, 0.25, 0.4, 0.75, 0.9], dtype)
+    assert_native(gw.grad(lambda x: np.sum(np.sin(function(x)))), inside)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "order"), [("i", 0), ("i", 1), ("ie", 0), ("ie", 1)])
+def test_modified_bessel_functions(kind, order, dtype):
+    x = np.array([0.0, -0.5, 1.0, 7.9, 8.0, -20.0, np.nan], dtype)
+    assert_native(lambda x: gw.bessel(kind, order, x), x)
+    if order == 0:
+        assert_native(gw.grad(lambda x: np.sum(np.sin(gw.bessel(kind, order, x)))), x[:3])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_entropies(dtype):
+    numbers = np.array([*SPECIAL, 1e-30, 1e30, 1.0001, 0.9999, 2.5], dtype)
+    x, y = (each.ravel() for each in np.meshgrid(numbers, numbers))
+    assert_native(lambda x, y: (gw.rel_entr(x, y), gw.kl_div(x, y)), x, y)
+    inside = np.array([0.125, 0.25, 0.4, 0.75, 0.9], dtype)
+    assert_native(
+        gw.grad(lambda x, y: np.sum(gw.rel_entr(x, y) * gw.kl_div(y, x)), (0, 1)), inside, inside[::-1].copy()
+    )

@@ -1,6 +1,7 @@
 """Scalar functions as LLVM instructions, with NumPy's rules: dtypes, casts, comparisons, integers, NaN.
 
-Everything works on single numbers and on vectors alike. Transcendental functions are `mathematics`'.
+Everything works on single numbers and on vectors alike. Transcendental functions are `mathematics`'. What is stored as
+float16 is computed in float32, and every result rounded, as NumPy does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from llvmlite import ir
 from gatewise.native import mathematics
 
 I1 = ir.IntType(1)
-_FLOATS: dict[str, Any] = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+_FLOATS: dict[str, Any] = {"float16": ir.HalfType(), "float32": ir.FloatType(), "float64": ir.DoubleType()}
+_HALF, _SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 
 _COMPARISONS = {
     "equal": "==",
@@ -73,6 +75,13 @@ def emit(
         return cast(builder, operands[0], kinds[0], dtype)
     if function == "where":
         return builder.select(*operands)
+    if _HALF in kinds:
+        wide = [
+            cast(builder, x, known, _SINGLE) if known == _HALF else x for x, known in zip(operands, kinds, strict=True)
+        ]
+        single = tuple(_SINGLE if known == _HALF else known for known in kinds)
+        number = emit(builder, function, _SINGLE if dtype == _HALF else dtype, single, *wide)
+        return cast(builder, number, _SINGLE, dtype) if dtype == _HALF else number
     if function in _COMPARISONS:
         return _compare(builder, function, kind, *operands)
     if function.startswith("logical"):
@@ -176,6 +185,10 @@ def cast(builder: ir.IRBuilder, x: Any, source: np.dtype[Any], target: np.dtype[
     goal = widened(scalar_type(target), lanes)
     if source == target:
         return x
+    if target == _HALF and source.itemsize == 8 and source.kind == "f":
+        return builder.fptrunc(_rounded_to_odd(builder, x, lanes), goal)
+    if _HALF in (source, target) and _SINGLE not in (source, target):  # as NumPy does, by way of float32
+        return cast(builder, cast(builder, x, source, _SINGLE), _SINGLE, target)
     if target.kind == "b":
         zero = ir.Constant(x.type, None)
         return builder.fcmp_unordered("!=", x, zero) if source.kind == "f" else builder.icmp_signed("!=", x, zero)
@@ -190,6 +203,20 @@ def cast(builder: ir.IRBuilder, x: Any, source: np.dtype[Any], target: np.dtype[
     if target.itemsize == source.itemsize and source.kind != "b":
         return x
     return (builder.sext if source.kind == "i" else builder.zext)(x, goal)
+
+
+def _rounded_to_odd(builder: ir.IRBuilder, x: Any, lanes: int) -> Any:
+    """A double as a float, of the two next to it that with an odd last bit: to round that again is to round once."""
+    single, double = (widened(_FLOATS[name], lanes) for name in ("float32", "float64"))
+    whole = widened(ir.IntType(32), lanes)
+    near = builder.fptrunc(x, single)
+    back = builder.fpext(near, double)
+    zero = ir.Constant(double, None)
+    below = builder.fcmp_ordered("<", x, zero)
+    beyond = builder.select(below, builder.fcmp_ordered("<", back, x), builder.fcmp_ordered(">", back, x))
+    inexact = builder.fcmp_ordered("!=", back, x)
+    bits = builder.sub(builder.bitcast(near, whole), builder.zext(beyond, whole))
+    return builder.bitcast(builder.or_(bits, builder.zext(inexact, whole)), single)
 
 
 def _saturating(builder: ir.IRBuilder, x: Any, source: np.dtype[Any], target: np.dtype[Any], goal: Any) -> Any:

@@ -30,6 +30,7 @@ from gatewise.native.values import (
     View,
     as_inside,
     as_outside,
+    of_numpy_or_scipy,
 )
 
 _NUMPY = {
@@ -72,7 +73,7 @@ def _value(value: Value, operands: list[Any], arguments: Sequence[Any]) -> Any:
         case Map(function="cast"):
             return operands[0].astype(value.dtype)
         case Map():
-            function: Any = _NUMPY.get(value.function) or getattr(np, value.function)
+            function: Any = _NUMPY.get(value.function) or of_numpy_or_scipy(value.function)
             return np.asarray(function(*operands)).astype(value.dtype)
         case View():
             return np.broadcast_to(operands[0][_key(value.axes, value.shape, ())], value.shape)

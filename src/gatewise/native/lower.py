@@ -68,6 +68,14 @@ ELEMENTWISE = frozenset(
 #: comparisons than this. With more, NumPy is quicker in spite of the call; but that makes the whole of a loop Python's.
 SORTED_UP_TO, COMPARED, COMPARED_IN_LOOPS = 8, 1 << 14, 1 << 20
 
+#: Functions of SciPy's with a native form.
+OF_SCIPY = frozenset(
+    [
+        *("erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"),
+        *("gamma", "gammaln", "psi", "trigamma", "i0", "i1", "i0e", "i1e"),
+    ]
+)
+
 _SAME_ON_BOOLEANS = {
     "bitwise_and": "logical_and",
     "bitwise_or": "logical_or",
@@ -257,7 +265,15 @@ class Lowering:
     __name__ = "native"
 
     complex64, complex128 = "complex64", "complex128"
-    float32, float64, int64, int32, int16, int8 = "float32", "float64", "int64", "int32", "int16", "int8"
+    float16, float32, float64, int64, int32, int16, int8 = (
+        "float16",
+        "float32",
+        "float64",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+    )
     uint64, uint32, uint16, uint8, bool = "uint64", "uint32", "uint16", "uint8", "bool"
     inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, math.e, None
 
@@ -292,6 +308,8 @@ class Lowering:
 
     def in_memory(self, handle: Handle) -> Value:
         """The value that stands in memory for a handle: of complex numbers, their parts side by side."""
+        if isinstance(handle, Record):
+            return self.in_memory(self.in_a_row(handle))
         if not isinstance(handle, Complex):
             return handle.value
         if handle.stored is None:
@@ -315,6 +333,8 @@ class Lowering:
         if any(isinstance(h, Complex) for h in handles):
             return self._of_complexes(function, handles, kinds)
         common, result = result_dtype(function, kinds)
+        if function == "nextafter" and common == np.float16:
+            raise NotNative("the next float16")
         if result.kind == "b":
             function = _SAME_ON_BOOLEANS.get(function, function)
             function = "logical_not" if function == "bitwise_invert" else function
@@ -429,6 +449,15 @@ class Lowering:
         """1 / (1 + exp(-x)) in one function."""
         return self.elementwise("sigmoid", x)
 
+    def of_scipy(self, name: str, *operands: Any) -> Handle:
+        """A function of ``scipy.special``; of Hurwitz's zeta that of order 2, which is trigamma."""
+        if name == "zeta" and operands[0] == 2:
+            name, operands = "trigamma", operands[1:]
+        handles = [self.handle(x) for x in operands]
+        if name not in OF_SCIPY or any(h.dtype not in (np.float32, np.float64) for h in handles):
+            raise NotNative(f"SciPy's {name} of {', '.join(str(h.dtype) for h in handles)}")
+        return self.elementwise(name, *handles)
+
     def real(self, x: Any) -> Handle:
         """The real part."""
         handle = self.handle(x)
@@ -457,7 +486,7 @@ class Lowering:
             handle = handle.real
         return self.made(self._as(handle, target))
 
-    def asarray(self, x: Any, dtype: Any = None, copy: Any = None) -> Handle:
+    def asarray(self, x: Any, dtype: Any = None, copy: Any = None, device: Any = None) -> Handle:
         """x as an array."""
         return self.handle(x) if dtype is None else self.astype(self.handle(x), dtype)
 
@@ -470,6 +499,8 @@ class Lowering:
     def _reduce(self, function: str, x: Any, axis: Any, keepdims: builtins.bool, dtype: Any = None) -> Handle:
         handle = self.handle(x)
         value = handle.value if dtype is None else self._as(handle, dtype)
+        if value.dtype == np.float16 and function in ("sum", "prod"):  # rounded at the end
+            return self.astype(self._reduce(function, handle, axis, keepdims, np.dtype("float32")), "float16")
         axes = normalize_axes(axis, len(value.shape), function)
         if function in ("max", "min") and not prod(value.shape[i] for i in axes):
             raise NotNative("an empty maximum, which has no value")
@@ -506,6 +537,8 @@ class Lowering:
     def mean(self, x: Any, axis: Any = None, keepdims: builtins.bool = False) -> Handle:
         """Sum over axes, divided by the number of entries."""
         handle = self.handle(x)
+        if handle.dtype == np.float16:
+            return self.astype(self.mean(self.astype(handle, "float32"), axis, keepdims), "float16")
         axes = normalize_axes(axis, handle.ndim, "mean")
         total = self.sum(handle, axes, keepdims, handle.dtype if handle.dtype.kind == "f" else np.dtype(float))
         return self.elementwise("divide", total, total.dtype.type(prod(handle.shape[i] for i in axes)))
@@ -513,6 +546,8 @@ class Lowering:
     def var(self, x: Any, axis: Any = None, correction: float = 0, keepdims: builtins.bool = False) -> Handle:
         """Mean squared distance from the mean over axes, with `correction` taken off the number of entries."""
         handle = self.handle(x)
+        if handle.dtype == np.float16:
+            return self.astype(self.var(self.astype(handle, "float32"), axis, correction, keepdims), "float16")
         handle = handle if handle.dtype.kind == "f" else self.astype(handle, np.dtype(float))
         axes = normalize_axes(axis, handle.ndim, "var")
         centred = handle - self.mean(handle, axes, keepdims=True)
@@ -552,11 +587,43 @@ class Lowering:
 
     def cumulative_prod(self, x: Any, axis: int = 0) -> Handle:
         """Running product along an axis, in the dtype that NumPy multiplies in."""
-        return self._accumulated("prod", x, axis)
+        handle = self.handle(x)
+        if isinstance(handle, Complex):
+            place = axis % handle.ndim
+            others = tuple(i for i in range(handle.ndim) if i != place)
+            made = self._step_by_step(lambda before, row: before * row, self.permute_dims(handle, (place, *others)))
+            return self.permute_dims(made, (*range(1, place + 1), 0, *range(place + 1, handle.ndim)))
+        return self._accumulated("prod", handle, axis)
+
+    def _step_by_step(self, step: Callable[..., Handle], *rows: Handle) -> Handle:
+        """Running totals of complex numbers along the first axis: a loop of which `step` is the body."""
+        pairs = self._all_complex(*rows)
+        assert pairs is not None
+        first, length = pairs[0], pairs[0].shape[0]
+        if length < 2 or not first.real.value.size:
+            return first
+        body = Lowering(Builder(), inside=True)
+        shape, dtype = first.shape[1:], first.real.dtype
+        inputs = tuple(body.builder.input(place, shape, dtype) for place in range(2 + 2 * len(pairs)))
+        parts = [body.made(value) for value in inputs]
+        made = step(*(Complex(parts[i], parts[i + 1]) for i in range(0, len(parts), 2)))
+        assert isinstance(made, Complex)
+        after = (made.real.value, made.imag.value)
+        halves = [half for pair in pairs for half in (pair.real, pair.imag)]
+        given = [*(half[0] for half in halves[:2]), *(half[1:] for half in halves)]
+        results = self.builder.repeat(
+            Program(inputs, (*after, *after), ()), tuple(half.value for half in given), 2, len(halves), length - 1
+        )
+        return self.concat([first[:1], Complex(self.made(results[2]), self.made(results[3]))])
 
     def recurred(self, x: Any, factor: Any) -> Handle:
         """y[i] = x[i] + factor[i] · y[i-1] along the last axis."""
         one, two = self.handle(x), self.handle(factor)
+        if isinstance(one, Complex) or isinstance(two, Complex):
+            axes = (one.ndim - 1, *range(one.ndim - 1))
+            rows = [self.permute_dims(each, axes) for each in (one, two)]
+            made = self._step_by_step(lambda before, row, factor: row + factor * before, *rows)
+            return self.permute_dims(made, (*range(1, one.ndim), 0))
         dtype = np.result_type(one.dtype, two.dtype)
         return self.made(self.builder.accumulate("linear", (self._as(one, dtype), self._as(two, dtype)), one.ndim - 1))
 
@@ -986,6 +1053,8 @@ class Lowering:
         if pairs is not None:
             return self._bilinear(self.matmul, *pairs)
         dtype = np.result_type(one.dtype, two.dtype)
+        if dtype == np.float16:
+            return self.astype(self.matmul(self.astype(one, "float32"), self.astype(two, "float32")), "float16")
         if dtype.kind != "f":
             raise NotNative(f"a matrix product of {dtype}")
         left, right = self._as(one, dtype), self._as(two, dtype)
@@ -1078,6 +1147,9 @@ class Lowering:
             letter: n for term, h in zip(terms, handles, strict=True) for letter, n in zip(term, h.shape, strict=True)
         }
         dtype = np.result_type(*[h.dtype for h in handles])
+        if dtype == np.float16:
+            wide = self._pair(terms, output, [self.astype(h, "float32") for h in handles])
+            return self.astype(wide, "float16")
         values = []
         for index, (term, handle) in enumerate(zip(terms, handles, strict=True)):
             distinct = "".join(dict.fromkeys(term))  # a letter twice in one operand is its diagonal
@@ -1243,4 +1315,4 @@ def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:
 
 
 def _is_native(dtype: Any) -> bool:
-    return dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8) and dtype != np.float16
+    return dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)

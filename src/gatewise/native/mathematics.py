@@ -18,7 +18,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from fractions import Fraction
-from math import inf, ldexp, log, nan
+from functools import wraps
+from math import inf, ldexp, log, nan, pi
+from math import sqrt as sqrt_of
 
 from llvmlite import ir
 
@@ -926,6 +928,317 @@ def erfc(x: Number) -> Number:
     a = absolute(x)
     far = _erfc_far(a)
     return where(a < 0.65, 1.0 - _erf_near(x), where(x < 0.0, 2.0 - far, far))
+
+
+# ------------------------------------------------------------------------------------------------- normal distribution
+
+_ROOT_HALF = Fraction(70710678118654752440084436210484903928483593768847403658833987, 10**62)
+
+
+def _in_double(formula: Function) -> Function:
+    """A formula for float64; what comes as float32 is computed in it, and rounded."""
+
+    @wraps(formula)
+    def rounded(*numbers: Number) -> Number:
+        if numbers[0].format.bits == 64:
+            return formula(*numbers)
+        return formula(*(number.to_double() for number in numbers)).to_single()
+
+    return rounded
+
+
+@_named("ndtr")
+@_in_double
+def ndtr(x: Number) -> Number:
+    """erfc(−x / √2) / 2. Far to the left, where that is steep, what rounds off x / √2 is made good."""
+    high, low = _parts(_ROOT_HALF, 64, 2)
+    a = x * -high
+    left = fma(x, -high, -a) - x * low
+    out = erfc(a) * 0.5
+    steep = (a > 1.0) & (a < 28.0)
+    slope = where(steep, a * 2.0 + 1.0 / where(steep, a, 1.0), 0.0)
+    return where(steep, fma(-out * left, slope, out), out)
+
+
+@_named("log_ndtr")
+@_in_double
+def log_ndtr(x: Number) -> Number:
+    """log ndtr(x): −x² / 2 and the logarithm of what is left of erfc beside e^(−a²); for large x, −ndtr(−x)."""
+    a = clip(x * -float(_ROOT_HALF), 0.64, 27.0)
+    series = polynomial((a - 4.2) / (a + 4.2), coefficients.ERFC[64]) / a
+    far = x < -37.0
+    inverse = 1.0 / where(far, x, 1.0)
+    square = inverse * inverse
+    terms = [1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0]
+    beyond = polynomial(square, terms) * -inverse * float(_ROOT_HALF) * (2 / sqrt_of(pi))
+    rest = log_(where(far, beyond, series) * 0.5)
+    left = fma(x * -0.5, x, rest)
+    near = where(x < -1.0, left, log1p(-ndtr(-x)))
+    return where(x.equals(-inf), x, near)
+
+
+#: M. Wichura, Algorithm AS 241: the percentage points of the normal distribution (1988), its PPND16: numerators and
+#: denominators, from the constant term up, in 0.180625 − q², and in √−log p less 1.6 and 5.
+_QUANTILE = [
+    [[Fraction(term) for term in terms.split()] for terms in pair]
+    for pair in (
+        (
+            "3.3871328727963666080e0 1.3314166789178437745e2 1.9715909503065514427e3 1.3731693765509461125e4 "
+            "4.5921953931549871457e4 6.7265770927008700853e4 3.3430575583588128105e4 2.5090809287301226727e3",
+            "1.0 4.2313330701600911252e1 6.8718700749205790830e2 5.3941960214247511077e3 "
+            "2.1213794301586595867e4 3.9307895800092710610e4 2.8729085735721942674e4 5.2264952788528545610e3",
+        ),
+        (
+            "1.42343711074968357734e0 4.63033784615654529590e0 5.76949722146069140550e0 3.64784832476320460504e0 "
+            "1.27045825245236838258e0 2.41780725177450611770e-1 2.27238449892691845833e-2 7.74545014278341407640e-4",
+            "1.0 2.05319162663775882187e0 1.67638483018380384940e0 6.89767334985100004550e-1 "
+            "1.48103976427480074590e-1 1.51986665636164571966e-2 5.47593808499534494600e-4 1.05075007164441684324e-9",
+        ),
+        (
+            "6.65790464350110377720e0 5.46378491116411436990e0 1.78482653991729133580e0 2.96560571828504891230e-1 "
+            "2.65321895265761230930e-2 1.24266094738807843860e-3 2.71155556874348757815e-5 2.01033439929228813265e-7",
+            "1.0 5.99832206555887937690e-1 1.36929880922735805310e-1 1.48753612908506148525e-2 "
+            "7.86869131145613259100e-4 1.84631831751005468180e-5 1.42151175831644588870e-7 2.04426310338993978564e-15",
+        ),
+    )
+]
+
+
+def _horner_pair(x: Number, terms: list[Fraction]) -> Pair:
+    """A polynomial as a pair."""
+    high, low = _pair(x, terms[-1])
+    for term in terms[-2::-1]:
+        product = high * x
+        rest = fma(low, x, fma(high, x, -product))
+        more, less = _pair(x, term)
+        high = product + more
+        part = high - product
+        low = ((product - (high - part)) + (more - part)) + (rest + less)
+    return high, low
+
+
+def _quantile(q: Number, smaller: Number) -> Number:
+    """The number below which a standard normal one lies with probability q + ½; `smaller` is ½ − |q|, exactly."""
+    square = q * q
+    (above, below), *outer = _QUANTILE
+    r = 0.180625 - square
+    centre = q * _ratio(_horner_pair(r, above), _horner_pair(r, below))
+    depth = square_root(-log_(smaller))
+    ratios = [
+        _ratio(_horner_pair(depth - shift, above), _horner_pair(depth - shift, below))
+        for shift, (above, below) in zip((1.6, 5.0), outer, strict=True)
+    ]
+    size = where(depth <= 5.0, ratios[0], ratios[1])
+    tail = copysign(where(smaller.equals(0.0), inf, size), q)
+    return where(absolute(q) <= 0.425, centre, where(smaller < 0.0, nan, tail))
+
+
+@_named("ndtri")
+@_in_double
+def ndtri(p: Number) -> Number:
+    """The number below which a standard normal one lies with probability p."""
+    return _quantile(p - 0.5, where(p < 0.5, p, 1.0 - p))
+
+
+@_named("erfinv")
+@_in_double
+def erfinv(x: Number) -> Number:
+    """The y with erf(y) = x."""
+    out = _quantile(x * 0.5, (1.0 - absolute(x)) * 0.5) * float(_ROOT_HALF)
+    return where(absolute(x) < 1e-100, x * (sqrt_of(pi) / 2), out)
+
+
+@_named("erfcinv")
+@_in_double
+def erfcinv(x: Number) -> Number:
+    """The y with erfc(y) = x."""
+    return _quantile((1.0 - x) * 0.5, where(x < 1.0, x, 2.0 - x) * 0.5) * float(_ROOT_HALF)
+
+
+# ------------------------------------------------------------------------------------------------------ gamma function
+
+#: Where digamma is 0, to the right of 0.
+_DIGAMMA_ROOT = Fraction(14616321449683623412626595423257213284681, 10**40)
+
+
+def _turned(x: Number) -> Number:
+    """π times the distance of x from the nearest whole number, which is exact."""
+    return (x - intrinsic("roundeven", x)) * pi
+
+
+@_named("gammaln")
+@_in_double
+def gammaln(x: Number) -> Number:
+    """log |Γ(x)|: a polynomial around its zeros at 1 and 2, from where factors lead up to 12; then Stirling's series.
+
+    To the left of 0 by the reflection at it.
+    """
+    a = absolute(x)
+    below = a < 1.0
+    near, product = where(below, a + 1.0, a), where(below, a, 1.0)
+    for _ in range(10):
+        over = (near > 2.5) & (a < 12.0)
+        near = where(over, near - 1.0, near)
+        product = where(over, product * near, product)
+    zeros = where(below, a, near - 1.0) * where(below, a - 1.0, near - 2.0)
+    powers = log_(product)
+    small = fma(zeros, polynomial(near - 1.75, coefficients.LOG_GAMMA[64]), where(below, -powers, powers))
+    far = where(a < 12.0, 12.0, a)
+    inverse = 1.0 / far
+    terms = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+    rest = fma(inverse, polynomial(inverse * inverse, terms), 0.5 * log(2 * pi) - 0.5)
+    large = fma(far - 0.5, log_(far) - 1.0, rest)
+    right = where(a < 12.0, small, where(a < inf, large, a))
+    sine = absolute(sin(_turned(x)))
+    left = log(pi) - log_(a * sine) - right
+    left = where(a < 1e-20, -log_(a), where(sine.equals(0.0), inf, left))
+    return where(x > 0.0, right, where(absolute(x) < inf, left, x))
+
+
+def _stirling(x: Number) -> Number:
+    """Γ(x) for x from 12 on: e to (x − ½) log x − x and a series, with what rounding takes from the exponent."""
+    form = x.format
+    inverse = 1.0 / x
+    terms = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156]
+    series = fma(inverse, polynomial(inverse * inverse, terms), 0.5 * log(2 * pi))
+    power = x - 0.5
+    high, low = _log_pair(x)
+    product = high * power
+    less, first = _sum(product, -x)
+    exponent, second = _sum(less, series)
+    rest = (fma(high, power, -product) + low * power) + (first + second)
+    shifted, _, r = _reduce_exponent(clip(exponent, 0.0, (form.bias + 1) * log(2) + 0.1), form.bias - 1)
+    return _scaled(_twice_exponential(r, rest), shifted, exponent < 0.0)
+
+
+@_named("gamma")
+@_in_double
+def gamma(x: Number) -> Number:
+    """A polynomial between 1 and 2, from where factors lead up to 12; above, Stirling's formula.
+
+    To the left of 0 by the reflection at it.
+    """
+    a = absolute(x)
+    below = a < 1.0
+    near = where(below, a + 1.0, a)
+    product: Pair = x.constant(1.0), x.constant(0.0)
+    for _ in range(11):
+        over = (near >= 2.0) & (a < 12.0)
+        near = where(over, near - 1.0, near)
+        high, low = _product(product, (near, x.constant(0.0)))
+        product = where(over, high, product[0]), where(over, low, product[1])
+    start = polynomial(near - 1.5, coefficients.GAMMA[64])
+    small = fma(start, product[1], start * product[0])
+    small = where(below, start / where(below, a, 1.0), small)
+    far = clip(where(a < 12.0, 12.0, a), 12.0, 200.0)
+    large = _stirling(far)
+    right = where(a < 12.0, small, large)
+    whole = intrinsic("roundeven", a)
+    sine = sin(_turned(a))
+    odd = intrinsic("trunc", whole * 0.5).differs(whole * 0.5)
+    left = -pi / (a * (where(odd, -sine, sine) * right))
+    left = where(sine.equals(0.0) | ~(a < inf), nan, left)
+    left = where(a < 1e-20, 1.0 / x, left)
+    return where(x > 0.0, right, where(x.is_nan(), x, left))
+
+
+@_named("psi")
+@_in_double
+def psi(x: Number) -> Number:
+    """Digamma: a polynomial around its root between 1 and 2, from where steps lead up to 10; above, its series.
+
+    To the left of 0 by the reflection at ½.
+    """
+    left = x <= 0.0
+    a = where(left, 1.0 - x, x)
+    below = a < 1.0
+    near, steps = where(below, a + 1.0, a), where(below, -1.0 / a, 0.0)
+    for _ in range(9):
+        over = (near >= 2.0) & (a < 10.0)
+        near = where(over, near - 1.0, near)
+        steps = where(over, steps + 1.0 / near, steps)
+    high, low = _parts(_DIGAMMA_ROOT, 64, 2)
+    small = fma((near - high) - low, polynomial(near - 1.5, coefficients.DIGAMMA[64]), steps)
+    far = where(a < 10.0, 10.0, a)
+    inverse = 1.0 / far
+    square = inverse * inverse
+    terms = [1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12, -3617 / 8160]
+    large = log_(far) - fma(square, polynomial(square, terms), inverse * 0.5)
+    right = where(a < 10.0, small, large)
+    angle = _turned(x)
+    reflected = where(angle.equals(0.0), nan, right - pi / tan(angle))
+    out = where(left, reflected, right)
+    return where(x.equals(0.0), copysign(x.constant(inf), -x), where(x.equals(-inf), nan, out))
+
+
+@_named("trigamma")
+@_in_double
+def trigamma(x: Number) -> Number:
+    """The slope of digamma: steps up to 12, from where its series is used; left of 0 by the reflection at ½."""
+    left = x <= 0.0
+    b = where(left, 1.0 - x, x)
+    total = x.constant(0.0)
+    for _ in range(12):
+        under = b < 12.0
+        inverse = 1.0 / b
+        total = where(under, fma(inverse, inverse, total), total)
+        b = where(under, b + 1.0, b)
+    inverse = 1.0 / b
+    square = inverse * inverse
+    terms = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6]
+    right = total + fma(square * inverse, polynomial(square, terms), fma(square, 0.5, inverse))
+    sine = sin(_turned(x))
+    reflected = where(sine.equals(0.0), inf, (pi / sine) * (pi / sine) - right)
+    return where(left, where(x.equals(-inf), inf, reflected), right)
+
+
+# ---------------------------------------------------------------------------------------------------- Bessel functions
+
+
+def _bessel(x: Number, order: int, scaled: bool) -> Number:
+    """A modified Bessel function, `scaled` by e ** −|x|: a series up to 8, then e ** |x| · P / √|x|."""
+    a = absolute(x)
+    near, far = clip(a, 0.0, 8.0), where(a < 8.0, 8.0, a)
+    series = polynomial(near * near, (coefficients.BESSEL_I0, coefficients.BESSEL_I1)[order][64])
+    series = series * near if order else series
+    terms = (coefficients.BESSEL_I0_FAR, coefficients.BESSEL_I1_FAR)[order][64]
+    beyond = polynomial(16.0 / far - 1.0, terms) / square_root(far)
+    if scaled:
+        series = series * exp(-near)
+    else:  # in halves, as the power overflows before the function does
+        half = exp(far * 0.5)
+        beyond = half * beyond * half
+        beyond = where(a.equals(inf), a, beyond)
+    out = where(a < 8.0, series, beyond)
+    return copysign(out, x) if order else out
+
+
+@_named("i0")
+@_in_double
+def i0(x: Number) -> Number:
+    """The modified Bessel function of the first kind, of order 0."""
+    return _bessel(x, 0, scaled=False)
+
+
+@_named("i1")
+@_in_double
+def i1(x: Number) -> Number:
+    """The modified Bessel function of the first kind, of order 1."""
+    return _bessel(x, 1, scaled=False)
+
+
+@_named("i0e")
+@_in_double
+def i0e(x: Number) -> Number:
+    """The same of order 0, times e ** −|x|."""
+    return _bessel(x, 0, scaled=True)
+
+
+@_named("i1e")
+@_in_double
+def i1e(x: Number) -> Number:
+    """The same of order 1, times e ** −|x|."""
+    return _bessel(x, 1, scaled=True)
 
 
 # --------------------------------------------------------------------------------------- rounding, division, comparison

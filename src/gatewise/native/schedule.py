@@ -45,7 +45,8 @@ COSTS = {
     **dict.fromkeys(("divide", "sqrt", "floor_divide", "remainder", "reciprocal"), 5),
     **dict.fromkeys(("exp", "exp2", "log", "log2", "log10", "tanh", "sigmoid", "sin", "cos", "cbrt", "expm1"), 20),
     **dict.fromkeys(("log1p", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "pow", "hypot", "logaddexp"), 30),
-    **dict.fromkeys(("asinh", "acosh", "atanh", "erf", "erfc", "lgamma", "digamma"), 40),
+    **dict.fromkeys(("asinh", "acosh", "atanh", "erf", "erfc", "ndtr", "log_ndtr", "i0e", "i1e"), 40),
+    **dict.fromkeys(("erfinv", "erfcinv", "ndtri", "gamma", "gammaln", "psi", "trigamma", "i0", "i1"), 100),
 }
 
 #: Values of which no entry can be read in the round that computes them.

@@ -22,6 +22,7 @@ import numpy as np
 from gatewise import tree
 from gatewise.native import entry
 from gatewise.native.values import (
+    PROMOTED_AS,
     Accumulate,
     Assemble,
     AxisMap,
@@ -46,6 +47,7 @@ from gatewise.native.values import (
     View,
     as_inside,
     number_of,
+    of_numpy_or_scipy,
 )
 
 #: Constants of up to so many entries stand in the text; larger ones are handed to it.
@@ -236,6 +238,12 @@ class _Shared:
         self.told: list[tuple[str, str]] = []
         self.functions: list[str] = []
         self.names = _Names(set())
+
+    def of_scipy(self, function: str) -> str:
+        """The name of a function that NumPy lacks."""
+        if function not in self.given:
+            self.give(function, of_numpy_or_scipy(function), f"scipy.special.{function}")
+        return function
 
     def give(self, wanted: str, thing: Any, what: str) -> str:
         """A name of the namespace."""
@@ -643,7 +651,9 @@ class _Writer:
         elif function == "sigmoid":
             text = Text(f"1 / (1 + np.exp(-{parts[0].within(_SIGN)}))", _TERM, value.shape)
         else:
-            text = Text(f"np.{function}({', '.join(part.text for part in parts)})", _ATOM, value.shape)
+            numpys = of_numpy_or_scipy(function) is getattr(np, function, None)
+            called = f"np.{function}" if numpys else self.shared.of_scipy(function)
+            text = Text(f"{called}({', '.join(part.text for part in parts)})", _ATOM, value.shape)
         if _numpy_dtype(function, tuple(part.dtype for part in value.parts)) != value.dtype:
             text = Text(f"{text.within(_ATOM)}.astype(np.{value.dtype.name})", _ATOM, value.shape)
         return text
@@ -817,7 +827,7 @@ def _is_new(found: Gradient) -> bool:
 @lru_cache(maxsize=4096)
 def _numpy_dtype(function: str, kinds: tuple[np.dtype[Any], ...]) -> np.dtype[Any]:
     """The dtype of NumPy's result for operands of these dtypes."""
-    if function == "sigmoid":
+    if function in PROMOTED_AS:
         return kinds[0]
     with np.errstate(all="ignore"):
         return np.asarray(getattr(np, function)(*[np.ones((), kind) for kind in kinds])).dtype

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -875,7 +876,21 @@ FOLDED = {
 
 
 #: Functions that NumPy lacks, and one of the same dtypes.
-PROMOTED_AS = {"sigmoid": "exp"}
+PROMOTED_AS = dict.fromkeys(
+    [
+        *("sigmoid", "erf", "erfc", "erfinv", "erfcinv", "ndtr", "ndtri", "log_ndtr"),
+        *("gamma", "gammaln", "psi", "trigamma", "i0", "i1", "i0e", "i1e"),
+    ],
+    "exp",
+)
+
+
+def of_numpy_or_scipy(function: str) -> Any:
+    """NumPy's function of a name, or SciPy's where NumPy has none."""
+    if function == "trigamma":
+        return partial(import_module("scipy.special").zeta, 2.0)
+    own = None if function == "i0" else getattr(np, function, None)  # of which NumPy's always gives an array of doubles
+    return own or getattr(import_module("scipy.special"), function)
 
 
 @lru_cache(maxsize=4096)
