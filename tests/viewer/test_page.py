@@ -242,15 +242,24 @@ def test_the_page_computes_every_gate_as_the_library_does(open_page):
 # ------------------------------------------------------------------------------------------------------- getting around
 
 
+def on_screen(page, node=3):
+    """Where the shape of a gate stands on the screen, without its outline."""
+    return page.evaluate(
+        """(node) => { const shape = document.querySelector(`[data-node='${node}'] rect`).getBoundingClientRect();
+        const { x, y, width, height } = shape; return { x, y, width, height }; }""",
+        node,
+    )
+
+
 def test_it_is_used_with_keys_alone(open_page):
     page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
     page.evaluate("document.querySelector('[data-node=\"4\"]').focus()")
     assert state(page)["chosen"] == 4
-    before = page.locator("svg.gatewise").get_attribute("viewBox")
+    before = on_screen(page)
     page.keyboard.press("+")
-    assert page.locator("svg.gatewise").get_attribute("viewBox") != before
+    assert on_screen(page)["width"] == pytest.approx(before["width"] / 0.8, rel=1e-3)
     page.keyboard.press("0")
-    assert page.locator("svg.gatewise").get_attribute("viewBox") == before
+    assert on_screen(page) == pytest.approx(before, abs=0.1)
     page.keyboard.press("/")
     page.keyboard.type("q")
     page.keyboard.press("Enter")
@@ -259,20 +268,64 @@ def test_it_is_used_with_keys_alone(open_page):
 
 def test_wheel_and_drag_move_the_view(open_page):
     page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
-    view = page.locator("svg.gatewise")
-    before = view.get_attribute("viewBox")
+    before = on_screen(page)
     page.mouse.move(300, 300)
     page.mouse.wheel(0, -300)
-    page.wait_for_function(
-        "before => document.querySelector('svg.gatewise').getAttribute('viewBox') !== before", arg=before
-    )
-    zoomed = view.get_attribute("viewBox")
+    page.wait_for_function("width => gatewise.drawing().frame().scale > width", arg=1.01 * before["width"] / 40)
+    zoomed = on_screen(page)
     page.mouse.down()
     page.mouse.move(400, 350, steps=4)
     page.mouse.up()
-    assert view.get_attribute("viewBox") != zoomed
+    assert on_screen(page) == pytest.approx(
+        {"x": zoomed["x"] + 100, "y": zoomed["y"] + 50, "width": zoomed["width"], "height": zoomed["height"]}, abs=0.1
+    )
     page.mouse.dblclick(100, 600)
-    assert view.get_attribute("viewBox") == before
+    assert on_screen(page) == pytest.approx(before, abs=0.1)
+
+
+MOVED = """([x, y, factor]) => { const drawing = gatewise.drawing();
+    for (const [left, top, wide, high] of [drawing.box, drawing.box]) {
+        drawing.look([left + x / 2, top + y / 2, wide, high]); drawing.zoom(factor); }
+    return document.querySelector("svg.gatewise").style.transform !== ""; }"""
+SETTLED = "() => document.querySelector('svg.gatewise').style.transform === ''"
+
+
+@pytest.mark.parametrize("way", [(30, -20, 1), (-10, 5, 0.7), (0, 0, 1.15), (4000, 0, 1), (0, 0, 0.1)])
+def test_what_is_drawn_stands_where_it_should_while_it_moves_and_at_rest(open_page, way):
+    """A gate's middle on the screen against the view that is asked for, before and after all is drawn anew."""
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    is_moved_as_a_picture = page.evaluate(MOVED, way)
+    assert is_moved_as_a_picture or abs(way[0]) > 1000 or way[2] < 0.5  # what is not drawn yet has to be
+    box, around = state(page)["box"], page.locator("main").bounding_box()
+    scale = min(around["width"] / box[2], around["height"] / box[3])
+    thing = page.evaluate("(({ x, y }) => [x, y])(gatewise.drawing().picture.things[3])")
+    expected = [
+        around["x"] + around["width"] / 2 + (thing[0] - box[0] - box[2] / 2) * scale,
+        around["y"] + around["height"] / 2 + (thing[1] - box[1] - box[3] / 2) * scale,
+    ]
+
+    def middle():
+        shape = on_screen(page, page.evaluate("gatewise.drawing().picture.things[3].node.identifier"))
+        return [shape["x"] + shape["width"] / 2, shape["y"] + shape["height"] / 2]
+
+    near = max(0.5, 0.1 * scale)  # places have a digit behind the point; sizes of the view are whole pixels
+    assert middle() == pytest.approx(expected, abs=near, rel=2e-3)
+    page.wait_for_function(SETTLED)
+    assert middle() == pytest.approx(expected, abs=near, rel=2e-3)
+
+
+def test_a_view_that_changes_its_size_is_drawn_anew(open_page):
+    page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
+    before = on_screen(page)
+    page.set_viewport_size({"width": 700, "height": 500})
+    page.wait_for_function("width => gatewise.drawing().frame().scale < width", arg=0.99 * before["width"] / 40)
+    page.wait_for_function(
+        """() => { const { view, circuit } = gatewise.drawing(); return circuit.drawnAt.width === view.clientWidth; }"""
+    )
+    around, shape = page.locator("main").bounding_box(), on_screen(page)
+    assert around["x"] <= shape["x"] <= around["x"] + around["width"]
+    scale = page.evaluate("gatewise.drawing().frame().scale")
+    assert shape["width"] == pytest.approx(40 * scale, rel=0.01)
 
 
 def test_chinese(open_page):

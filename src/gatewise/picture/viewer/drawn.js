@@ -4,6 +4,9 @@ import { CELL, RADIUS, gradientText, namesResult, textOf, thumbnailSize } from "
 import { heat } from "./panel.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const BEYOND = 0.5; // what is drawn beyond each edge of the view, in parts of its size: as far as it moves at once
+const CLOSER = 2.5; // how far what was drawn is blown up before it is drawn anew
+const STILL = 150; // milliseconds after which a view counts as resting
 
 const make = (tag, attributes = {}, text = "", ...children) => {
   const made = document.createElementNS(SVG, tag);
@@ -54,7 +57,11 @@ export class DrawnCircuit {
       layers.nodes.append(this.shape(thing, on, nameOf));
     }
     this.svg.append(...Object.values(layers));
+    Object.assign(this, { view, box: [0, 0, 1, 1], drawnAt: null, lastLook: -Infinity, resting: 0 });
+    for (const [edge, part] of [["left", -BEYOND], ["top", -BEYOND], ["width", 1 + 2 * BEYOND], ["height", 1 + 2 * BEYOND]]) this.svg.style[edge] = `${100 * part}%`;
     view.append(this.svg);
+    this.watcher = new ResizeObserver(() => this.settle());
+    this.watcher.observe(view);
   }
 
   box({ group, x, y, width, height }, on) {
@@ -112,7 +119,46 @@ export class DrawnCircuit {
     return made;
   }
 
-  look(box) { this.svg.setAttribute("viewBox", box.join(" ")); }
+  /** While the view moves, what was drawn is moved as a picture, which costs next to nothing; at rest it is drawn anew. */
+  look(box) {
+    this.box = box;
+    const now = performance.now();
+    const isMoving = now - this.lastLook < STILL;
+    this.lastLook = now;
+    clearTimeout(this.resting);
+    if (isMoving && this.glide()) this.resting = setTimeout(() => this.settle(), STILL);
+    else this.settle();
+  }
+
+  /** The view's size, how many of its pixels one of the drawing is, and the drawing's point at its upper left corner. */
+  frame() {
+    const [width, height] = [this.view.clientWidth || 1, this.view.clientHeight || 1];
+    const [x, y, wide, high] = this.box;
+    const scale = Math.min(width / wide, height / high);
+    return { width, height, scale, left: x + wide / 2 - width / scale / 2, top: y + high / 2 - height / scale / 2 };
+  }
+
+  settle() {
+    clearTimeout(this.resting);
+    const frame = this.frame();
+    const [wide, high] = [frame.width / frame.scale, frame.height / frame.scale];
+    this.svg.setAttribute("viewBox", [frame.left - BEYOND * wide, frame.top - BEYOND * high, (1 + 2 * BEYOND) * wide, (1 + 2 * BEYOND) * high].join(" "));
+    this.svg.style.transform = "";
+    this.drawnAt = frame;
+  }
+
+  /** Move what was drawn to where the view is now; false where that would leave a part of the view empty, or coarse. */
+  glide() {
+    const [then, now] = [this.drawnAt, this.frame()];
+    if (!then || then.width !== now.width || then.height !== now.height) return false;
+    const grown = now.scale / then.scale;
+    const [x, y] = [(then.left - now.left) * now.scale, (then.top - now.top) * now.scale];
+    const covers = (start, size) => start - BEYOND * size * grown <= 1 && start + (1 + BEYOND) * size * grown >= size - 1;
+    if (grown > CLOSER || !covers(x, now.width) || !covers(y, now.height)) return false;
+    this.svg.style.transformOrigin = `${BEYOND * now.width}px ${BEYOND * now.height}px`;
+    this.svg.style.transform = `translate(${x}px, ${y}px) scale(${grown})`;
+    return true;
+  }
 
   /** Show what is known at the stepper's position, of all nodes or of some. */
   update(stepper, nodes) {
@@ -150,5 +196,9 @@ export class DrawnCircuit {
 
   focus(thing) { this.shapes.get(thing)?.made.focus(); }
 
-  destroy() { this.svg.remove(); }
+  destroy() {
+    clearTimeout(this.resting);
+    this.watcher.disconnect();
+    this.svg.remove();
+  }
 }
