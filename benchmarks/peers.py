@@ -277,7 +277,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("by hand", "numpy", by_hand),
-        Peer("by hand, numba", "numba", by_hand_in_numba, traced=False),
+        Peer("by hand in numba", "numba", by_hand_in_numba, traced=False),
         Peer("gatewise", "gatewise", gatewise),
         Peer("gatewise backward()", "gatewise", gatewise_backward),
         Peer(

@@ -44,7 +44,7 @@ def test_a_bundle_adjustment_agrees_with_the_formulas_in_every_column(bench):
     parameters, constants = bench.models.scene(4, 12, 30)
     expected = row.by_hand(*parameters, *constants)
     numba = SimpleNamespace(prange=range, njit=lambda **options: lambda function: function)
-    found = {"by hand, numba": row.instead["by hand, numba"](numba)(*parameters, *constants)}
+    found = {"by hand in numba": row.instead["by hand in numba"](numba)(*parameters, *constants)}
     for name in ("gatewise", "gatewise compiled"):
         found[name] = bench.measure.build(row, bench.peers.PEERS[name], (parameters, constants))()
     assert [part.shape for part in expected] == [(30, 2), (30,), (30, 2, 15), (30,)]
