@@ -118,8 +118,10 @@ def worker(connection: Connection, row_name: str, peer_name: str, cache: str) ->
     assert isinstance(row, Row)
     try:
         start = clock()
-        for module in (peer.module, *peer.needs):
-            __import__(module)
+        __import__(peer.module)
+        for module in peer.needs:
+            with suppress(ImportError):  # another version may have no such part
+                __import__(module)
         imported = clock() - start
         arguments = row.arguments()
         before = _resident()

@@ -741,7 +741,7 @@ def model_rows(Row: Any, compiled: Callable[[float], Any]) -> list[Any]:
             "bundle", f"Jacobian of ADBench's bundle adjustment, {CAMERAS} cameras, {OBSERVATIONS} observations",
             scene, None, adjustment_by_hand,
             instead={
-                "by hand, numba": adjustment_in_numba,
+                "by hand in numba": adjustment_in_numba,
                 "gatewise": adjustment(_gatewise_pullback, *numpy_like),
                 "gatewise compiled": adjustment(_gatewise_pullback, *numpy_like),
                 "autograd": adjustment(_autograd_pullback, *numpy_like),

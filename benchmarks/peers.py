@@ -277,12 +277,12 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("by hand", "numpy", by_hand),
-        Peer("by hand, numba", "numba", by_hand_in_numba, traced=False),
+        Peer("by hand in numba", "numba", by_hand_in_numba, traced=False),
         Peer("gatewise", "gatewise", gatewise),
         Peer("gatewise backward()", "gatewise", gatewise_backward),
         Peer(
             "gatewise compiled", "gatewise", gatewise_compiled, traced=False,
-            needs=("llvmlite.binding", "gatewise.native.compiled"),
+            needs=("llvmlite.binding", "gatewise.native.compiled", "optree"),
         ),
         Peer("micrograd", "micrograd", micrograd, needs=("micrograd.engine",)),
         Peer("autograd", "autograd", autograd, needs=("autograd.numpy",)),
@@ -294,7 +294,7 @@ PEERS = {
             "torch.compile", "torch", partial(torch, compiled=True), traced=False,
             needs=("torch._dynamo", "torch._inductor.compile_fx"),
         ),
-        Peer("jax", "jax", jax, traced=False, needs=("jax.numpy",)),
-        Peer("jax jit", "jax", partial(jax, jit=True), traced=False, needs=("jax.numpy",)),
+        Peer("jax", "jax", jax, traced=False, needs=("jax.numpy", "jaxlib.mlir.dialects.mhlo")),
+        Peer("jax jit", "jax", partial(jax, jit=True), traced=False, needs=("jax.numpy", "jaxlib.mlir.dialects.mhlo")),
     )
 }  # fmt: skip

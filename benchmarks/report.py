@@ -99,9 +99,9 @@ def distance(measurement: Measurement, limits: Limits) -> str:
     work, time = measurement.work, measurement.median
     if work is None or time is None:
         return ""
-    if limits.call > 0.1 * time:
-        return f"call overhead: {limits.call / time:.2f} of it is a call that does nothing"
     product, peak = ("sgemm", limits.sgemm) if work.single else ("dgemm", limits.dgemm)
+    if max(work.moved / limits.triad, work.flops / peak) < limits.call:
+        return f"call overhead: {limits.call / time:.2f} of it is a call that does nothing"
     moved, flops = work.moved / time, work.flops / time
     return (
         f"{moved / 1e9:.2g} GB/s, {moved / limits.triad:.2f} of triad; "

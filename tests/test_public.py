@@ -11,7 +11,9 @@ import pytest
 
 import gatewise as gw
 from gatewise import errors
+from gatewise.functions import VALUES_ONLY
 from gatewise.gate import NUMPY_FUNCTIONS, REGISTRY
+from gatewise.gates import LATER, later
 
 NOT_AT_START = ["rich", "click", "scipy", "optree", "matplotlib", "IPython", "sklearn", "array_api_compat"]
 
@@ -38,6 +40,20 @@ def test_a_gradient_of_arrays_brings_nothing_heavy_either():
         "print(*[name.partition('.')[0] for name in sys.modules])"
     )
     assert not set(NOT_AT_START) & set(loaded)
+
+
+def test_families_that_load_late_wait_for_a_function_of_theirs():
+    """A gradient asks for np.shape, compiled or not, which has no rule of its own: that loaded all of them."""
+    loaded = run(
+        "import sys, numpy as np, gatewise as gw\n"
+        "gw.compile(gw.value_and_grad(lambda x: np.sum(x) * np.ndim(x)))(np.ones(3))\n"
+        "print(*sys.modules)"
+    )
+    assert not {f"gatewise.gates.{family}" for family in LATER} & set(loaded)
+    modules = {later(family).__name__ for family in LATER}
+    late = {function.__name__ for function, ours in NUMPY_FUNCTIONS.items() if ours.__module__ in modules}
+    assert "fft" in late
+    assert not VALUES_ONLY & late, "nobody would look for these in the families that load late"
 
 
 def test_the_version_is_the_packages():

@@ -161,10 +161,11 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if out is not None:
             result = call(function, args, {name: value for name, value in kwargs.items() if name != "out"})
             return write_into(out, result, spelling(function))
-    ours = NUMPY_FUNCTIONS.get(function) or of_numpy(function)
+    ours = NUMPY_FUNCTIONS.get(function)
+    if ours is None and function.__name__ in VALUES_ONLY:  # before the families that load late, which have none of them
+        return function(*values_of(args), **values_of(kwargs))
+    ours = ours or of_numpy(function)
     if ours is None:
-        if function.__name__ in VALUES_ONLY:
-            return function(*values_of(args), **values_of(kwargs))
         raise refusal(function)
     try:
         return ours(*args, **kwargs)

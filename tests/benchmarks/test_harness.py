@@ -44,7 +44,7 @@ def test_a_bundle_adjustment_agrees_with_the_formulas_in_every_column(bench):
     parameters, constants = bench.models.scene(4, 12, 30)
     expected = row.by_hand(*parameters, *constants)
     numba = SimpleNamespace(prange=range, njit=lambda **options: lambda function: function)
-    found = {"by hand, numba": row.instead["by hand, numba"](numba)(*parameters, *constants)}
+    found = {"by hand in numba": row.instead["by hand in numba"](numba)(*parameters, *constants)}
     for name in ("gatewise", "gatewise compiled"):
         found[name] = bench.measure.build(row, bench.peers.PEERS[name], (parameters, constants))()
     assert [part.shape for part in expected] == [(30, 2), (30,), (30, 2, 15), (30,)]
@@ -101,6 +101,7 @@ def test_first_calls_and_memory_have_targets_in_every_row(bench):
 def test_the_distance_from_the_machine_is_told(bench):
     work = bench.measure.Work(moved=10**7, flops=10**8, single=False)
     assert "| 5 GB/s, 0.25 of triad; 50 GFLOP/s, 0.50 of dgemm |" in compared(bench, work=work, times=[2e-3])
+    work = bench.measure.Work(moved=1000, flops=500, single=True)
     assert "call overhead: 0.50 of it is a call that does nothing" in compared(bench, work=work, times=[500e-9])
 
 
