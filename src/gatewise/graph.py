@@ -224,6 +224,8 @@ def namespace(values: Sequence[Any]) -> Any:
         if kind in NUMPY_TYPES or value is None or isinstance(value, Tracked | np.ndarray | np.generic):
             continue
         if hasattr(kind, "carrier"):
+            if all(type(v) in PYTHON_NUMBERS or type(v) is kind and v.level == value.level for v in values):
+                return value.__array_namespace__()  # the usual case
             inner = [v for v in values if hasattr(type(v), "carrier") and not isinstance(v, Tracked)]
             return max(inner, key=operator.attrgetter("level")).__array_namespace__()
         from array_api_compat import array_namespace
@@ -429,7 +431,10 @@ def _sorted_out(operands: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(operand, Tracked):
             wrap = operand.__class__
             if wrap._sorting is not None:
-                return _sorted_by_innermost(operands)
+                for other in operands:
+                    if type(other) is not wrap and type(other) not in PYTHON_NUMBERS:
+                        return _sorted_by_innermost(operands)
+                return tuple(wrap._sorting(operands))
             node = operand.node
             inputs.append(node)
             values.append(operand.value)

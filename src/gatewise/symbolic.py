@@ -505,6 +505,10 @@ class SymbolArray(Array):
                 x, y = one.value, other.value
                 if type(x) is type(y) is Symbol and x.tape is y.tape:  # the usual case, kept short
                     return cls, (one.node, other.node), (x, y), None, max(one.node.leaf, other.node.leaf)
+            elif type(one) is SymbolArray and type(other) in PYTHON_NUMBERS:
+                return cls, (one.node, None), (one.value, other), (None, other), one.node.leaf
+            elif type(other) is SymbolArray and type(one) in PYTHON_NUMBERS:
+                return cls, (None, other.node), (one, other.value), (one, None), other.node.leaf
         values = [operand.value if isinstance(operand, Tracked) else captured(operand) for operand in operands]
         tape = _newest(values)
         inputs: list[Node | None] = []
