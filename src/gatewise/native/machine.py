@@ -108,22 +108,24 @@ def _compiled(text: str) -> tuple[bytes, list[str], dict[str, bool]]:
 
 
 def _emitted(machine: Any, module: Any) -> bytes:
-    """The object file of a module, while other threads make theirs.
-
-    llvmlite lets one thread into LLVM at a time. LLVM itself asks for no more than that each thread has a context and
-    a machine of its own, which they have here, so its function is called without that lock.
-    """
-    unlocked = getattr(llvm.ffi.lib, "_lib_handle", None)
-    if unlocked is None:  # another version of llvmlite
-        return bytes(machine.emit_object(module))
+    """The object file of a module."""
     with llvm.ffi.OutputString() as error:
-        memory = unlocked.LLVMPY_TargetMachineEmitToMemory(machine, module, 1, error)
+        memory = _beside_others("LLVMPY_TargetMachineEmitToMemory")(machine, module, 1, error)
         if not memory:
             raise RuntimeError(str(error))
     try:
-        return ctypes.string_at(unlocked.LLVMPY_GetBufferStart(memory), unlocked.LLVMPY_GetBufferSize(memory))
+        return ctypes.string_at(llvm.ffi.lib.LLVMPY_GetBufferStart(memory), llvm.ffi.lib.LLVMPY_GetBufferSize(memory))
     finally:
-        unlocked.LLVMPY_DisposeMemoryBuffer(memory)
+        llvm.ffi.lib.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+def _beside_others(name: str) -> Any:
+    """A function of llvmlite's library, for threads that work at the same time.
+
+    llvmlite lets one thread into LLVM at a time. LLVM itself asks for no more than that each thread has a context and
+    a machine of its own, which they have here, so its function is called without that lock, where it is found.
+    """
+    return getattr(getattr(llvm.ffi.lib, "_lib_handle", None) or llvm.ffi.lib, name)
 
 
 class Library:
@@ -198,7 +200,8 @@ def _optimise(module: Any, machine: Any) -> None:
     passes.add_sroa_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
-    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(1)))
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(1))
+    _beside_others("LLVMPY_RunNewModulePassManager")(passes, module, builder)
 
 
 def function_at(address: int, result: Any, *arguments: Any) -> Any:

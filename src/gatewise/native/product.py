@@ -103,7 +103,9 @@ class _Writer:
         if chosen.swapped:
             a, b = b, a
         self.copy = workspace
-        if not self._contiguous_result():
+        if self._turned():
+            self.stack = code.builder.alloca(code.vector, code.lanes)
+        elif self.spec.c[1] != 1 and chosen.width != 1:
             self.stack = code.builder.alloca(code.vector, chosen.rows * max(1, chosen.width // code.lanes))
         tiles, count = chosen.tiles, prod(spec.batch)
         if not (tiles and count):
@@ -221,10 +223,10 @@ class _Writer:
 
     # ------------------------------------------------------------------------------------------------ the result
 
-    def _contiguous_result(self) -> bool:
-        """Whether tiles are stored by vectors: along their rows, or along their columns after a transposition."""
+    def _turned(self) -> bool:
+        """Whether tiles are stored by vectors along their columns, after a transposition."""
         row, column = self.spec.c
-        return column == 1 or self.plan.width == 1 or (row == 1 and self.plan.rows <= self.plan.lanes)
+        return row == 1 and column != 1 and self.plan.width != 1 and self.plan.rows <= self.plan.lanes
 
     def _store(self, sums: list[list[Register]], c: Register, counts: list[int], add: bool) -> None:
         """Write a tile, given as vectors along its rows, to its place."""
@@ -234,11 +236,13 @@ class _Writer:
             for i, vectors in enumerate(sums):
                 for j, (vector, count) in enumerate(zip(vectors, counts, strict=True)):
                     self._store_vector(vector, code.at(c, i * row + j * lanes), count, add)
-        elif self.stack is None:
+        elif self._turned():
             for j, count in enumerate(counts):
-                block = [vectors[j] for vectors in sums] + [code.poison] * (lanes - len(sums))
-                for i, vector in enumerate(code.transpose(block)[:count]):
-                    self._store_vector(vector, code.at(c, (j * lanes + i) * column), len(sums), add)
+                for i, vectors in enumerate(sums):
+                    code.store(vectors[j], code.at(self.stack, i * lanes))
+                arguments = [code.number(number) for number in (column, len(sums), count)]
+                place = code.at(c, j * lanes * column)
+                code.builder.call(turning(code, add), [self.stack, place, *arguments])
         else:
             self._store_entries(sums, c, sum(counts), add)
 
@@ -352,6 +356,34 @@ def copy_panel(
             code.store_entry(value, code.at(target, code.add(i, code.multiply(j, pitch))))
 
         code.loop(0, depth, 1, lambda j, _: code.loop(0, height, 1, lambda i, _: entry(i, j)) and None)
+
+
+def turning(code: Code, add: bool) -> ir.Function:
+    """The function (tile, target, pitch, rows, columns): target[j, i] = tile[i, j], or with `add` that much more there.
+
+    The tile is a square block of vectors, of which so many rows and columns count. A function of its own, because a
+    transposition is long and products have several kinds of tiles.
+    """
+    module = code.builder.module
+    name = f"turn.{code.dtype}.{'add' if add else 'set'}"
+    found = module.globals.get(name)
+    if found is not None:
+        return found
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64, I64])
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    tile, target, pitch, rows, columns = function.args
+    inside = Code(ir.IRBuilder(function.append_basic_block("entry")), code.dtype, code.machine)
+    builder, lanes = inside.builder, inside.lanes
+    left = inside.mask(rows)
+    for j, vector in enumerate(inside.transpose([inside.load(inside.at(tile, i * lanes)) for i in range(lanes)])):
+        place = inside.at(target, inside.multiply(pitch, j))
+        present = builder.icmp_signed("<", inside.number(j), columns)
+        mask = builder.select(present, left, ir.Constant(left.type, None))
+        inside.store(builder.fadd(vector, inside.load(place, mask)) if add else vector, place, mask)
+    builder.ret_void()
+    return function
 
 
 def transposing(code: Code) -> ir.Function:

@@ -283,14 +283,19 @@ class Code(Loops):
         return self.builder.shuffle_vector(x, y, _lanes(lanes))
 
     def transpose(self, rows: Sequence[Register]) -> list[Register]:
-        """The columns of a square block of vectors: log2 perfect shuffles."""
-        rows, half = list(rows), self.lanes // 2
+        """The columns of a square block of vectors: log2 perfect shuffles, in a loop.
+
+        A loop, because LLVM takes a third of a millisecond for each shuffle that is written out.
+        """
+        half = self.lanes // 2
         low = [lane // 2 + lane % 2 * self.lanes for lane in range(self.lanes)]
         high = [lane + half for lane in low]
-        for _ in range(self.lanes.bit_length() - 1):
+
+        def shuffled(_: Index, rows: list[Register]) -> list[Register]:
             pairs = [(rows[i], rows[i + half]) for i in range(half)]
-            rows = [self.shuffle(x, y, lanes) for x, y in pairs for lanes in (low, high)]
-        return rows
+            return [self.shuffle(x, y, lanes) for x, y in pairs for lanes in (low, high)]
+
+        return self.loop(0, self.lanes.bit_length() - 1, 1, shuffled, rows)
 
     def sums(self, vectors: Sequence[Register]) -> Register:
         """A vector whose lane i is the sum over the lanes of `vectors[i]`; at most as many vectors as lanes."""
