@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gatewise as gw
-from gatewise import gates
+from gatewise import deriving, formulas, gates
 from gatewise.deriving import derived
 from gatewise.formulas import alternatives_to, formulas_of, is_tabled
 from gatewise.gate import REGISTRY
@@ -112,3 +115,15 @@ def test_a_gate_of_ones_own_that_cannot_be_written_down_has_no_formulas():
             return g * nowhere  # noqa: F821  (a gate that fails)
 
     assert formulas_of(Peeking(), 1) is None
+
+
+def test_formulas_ask_for_what_the_viewer_computes():
+    """Its table has these functions and no others, and so do the formulas that are kept."""
+    viewer = Path(deriving.__file__).parent / "picture" / "viewer" / "compute.js"
+    table = re.search(r"const FUNCTIONS = {(.*?)^};", viewer.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[1]
+    assert set(re.findall(r"(?:^|, )\s*(\w+):", table, re.MULTILINE)) == deriving.FUNCTIONS
+
+    kept = json.loads(formulas.TABLE.read_text(encoding="utf-8"))
+    found = {name for said in kept.values() if said for part in (said[0], *said[1]) for name in _functions(part)}
+    assert found <= deriving.FUNCTIONS
+    assert len(found) > 20

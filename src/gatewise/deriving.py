@@ -20,6 +20,18 @@ Expression = float | str | list[Any]
 #: Longer formulas are of no use to a reader, and none of the common gates' is.
 PARTS_AT_MOST = 200
 
+#: What a formula may ask for: functions of the Array API standard that every reader of scenes computes, and three more.
+FUNCTIONS = frozenset(
+    (
+        *("abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "copysign", "cos", "cosh"),
+        *("divide", "equal", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal", "hypot", "isfinite"),
+        *("isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logical_and"),
+        *("logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative", "not_equal"),
+        *("positive", "pow", "reciprocal", "remainder", "round", "sign", "signbit", "sin", "sinh", "sqrt", "square"),
+        *("subtract", "tan", "tanh", "trunc", "where"),
+    )
+)
+
 _FLOAT = np.dtype("float64")
 
 
@@ -77,7 +89,8 @@ def _expression(value: Value, names: tuple[str, ...]) -> Expression:
                     return said(value.operands[0])
                 if value.function == "sigmoid":  # the standard has none
                     return ["reciprocal", ["add", 1.0, ["exp", ["negative", said(value.operands[0])]]]]
-                return [value.function, *map(said, value.operands)]
+                if value.function in FUNCTIONS:
+                    return [value.function, *map(said, value.operands)]
         raise _Unsaid
 
     return said(value)
