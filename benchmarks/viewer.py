@@ -1,4 +1,4 @@
-"""How long the viewer takes: opening, layout, steps, collapsing, frames; and what a recording costs.
+"""How long the viewer takes: saving, opening, layout, steps, collapsing, frames; and what a recording costs.
 
     python benchmarks/viewer.py            # prints the table
     python benchmarks/viewer.py --write    # and puts it into docs/viewer.md
@@ -13,7 +13,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,11 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import gatewise as gw
-from gatewise.picture import html
-from gatewise.picture.scene import scene_of
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "viewer.md"
 BEGIN, END = "<!-- figures: benchmarks/viewer.py -->", "<!-- end -->"
 ROUNDS = 5
+LARGE = 500_000  # gates, from where on once is enough
 MOVE = """() => new Promise((done) => {
   const drawing = gatewise.drawing(); const times = []; let last = performance.now();
   const turn = () => { const now = performance.now(); times.push(now - last); last = now;
@@ -65,6 +64,12 @@ def loss(parameters: Any, points: Any) -> Any:
     return total
 
 
+def straight(x: Any) -> Any:
+    for _ in range(500_000):
+        x = x * 0.999999 + 1e-7
+    return x
+
+
 def arguments(points: int) -> tuple[Any, Any]:
     """A net 2-16-16-1 and so many points: about 640 gates a point."""
     random = np.random.default_rng(0)
@@ -75,13 +80,19 @@ def arguments(points: int) -> tuple[Any, Any]:
     return parameters, random.normal(size=(points, 2)).tolist()
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        begun = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+def seconds(runs: Sequence[Callable[[], Any]], rounds: int = ROUNDS) -> list[float]:
+    """Medians of some things done in turn, so that a machine that is slow for a while is so for all of them."""
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(rounds):
+        for run, taken in zip(runs, times, strict=True):
+            begun = time.perf_counter()
+            run()
+            taken.append(time.perf_counter() - begun)
+    return [statistics.median(taken) for taken in times]
+
+
+def spoken(taken: float) -> str:
+    return f"{taken * 1e3:.0f} ms" if taken < 1 else f"{taken:.1f} s"
 
 
 def measured(browser: Any, path: Path) -> dict[str, float | None]:
@@ -113,30 +124,38 @@ def measured(browser: Any, path: Path) -> dict[str, float | None]:
 
 def table() -> str:
     lines = [
-        "| gates | file | opens in | layout of every gate | a step | collapse or expand | a frame while moving | "
-        "recording, × value_and_grad |",
-        "|---|---|---|---|---|---|---|---|",
+        "| gates | recording | × value_and_grad | saving | file | opens in | layout of all that is listed | a step | "
+        "collapse or expand | a frame while moving |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for points in (1, 15, 155):
-            parameters, data = arguments(points)
-            circuit = gw.trace(loss, parameters, data)
-            plain = seconds(lambda p=parameters, d=data: gw.value_and_grad(loss, argnums=(0, 1))(p, d))
-            recording = seconds(lambda p=parameters, d=data: gw.trace(loss, p, d))
-            path = Path(folder) / "page.html"
-            path.write_text(html.render(scene_of(circuit, 200_000, editable=True)), encoding="utf-8")
-            row = measured(browser, path)
+        cases = [(loss, arguments(points), "") for points in (1, 15, 155, 1550)]
+        for function, given, note in [*cases, (straight, (1.0,), ", a straight line")]:
+            circuit = gw.trace(function, *given)
             gates = sum(not entry.is_input for entry in circuit)
+            path = Path(folder) / "page.html"
+            begun = time.perf_counter()
+            circuit.save(path)
+            saving = time.perf_counter() - begun
+            del circuit
+            row = measured(browser, path)
+            positions = tuple(range(len(given)))
+            gradient = gw.value_and_grad(function, argnums=positions if len(given) > 1 else 0)
+            plain, recording = seconds(
+                [lambda run=gradient, given=given: run(*given), lambda f=function, given=given: gw.trace(f, *given)],
+                ROUNDS if gates < LARGE else 1,
+            )
 
             def told(*names: str, row: dict[str, float | None] = row) -> str:
                 known = [value for name in names if (value := row[name]) is not None]
                 return f"{max(known):.1f} ms" if known and max(known) < 10 else f"{max(known):.0f} ms" if known else "–"
 
             lines.append(
-                f"| {gates:,} | {path.stat().st_size / 1e6:.1f} MB | {told('open')} | {told('layout')} | "
-                f"{told('step', 'flat step')} | {told('toggle')} | {told('frame')} | {recording / plain:.1f} |"
+                f"| {gates:,}{note} | {spoken(recording)} | {recording / plain:.1f} | {spoken(saving)} | "
+                f"{path.stat().st_size / 1e6:.1f} MB | {told('open')} | {told('layout')} | "
+                f"{told('step', 'flat step')} | {told('toggle')} | {told('frame')} |"
             )
         browser.close()
     return "\n".join(lines)

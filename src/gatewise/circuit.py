@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gatewise.collecting import nothing_collected
 from gatewise.errors import InputError
 from gatewise.recording import Recording, record
 
@@ -42,13 +43,15 @@ class Circuit(Recording):
 
         if language not in html.LANGUAGES:
             raise InputError(f"the page speaks {' and '.join(html.LANGUAGES)}, not {language!r}")
-        return html.render(summary.page_scene(self, title, editable=True), title, palette, language)
+        with nothing_collected():
+            return html.render(summary.page_scene(self, title, editable=True), title, palette, language)
 
     def json(self) -> str:
         """The scene as JSON, in the format that ``docs/scene.md`` documents."""
         from gatewise.picture import summary
 
-        return summary.page_scene(self, editable=True).to_json()
+        with nothing_collected():
+            return summary.page_scene(self, editable=True).to_json()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the circuit to a file; the ending says how: .html, .svg, .json or .txt.

@@ -25,6 +25,8 @@ from gatewise.graph import Leaf, Node, Tracked, dtype_name, filled, namespace, p
 from gatewise.source import Where
 from gatewise.transforms import argument_name
 
+_ONE = np.float64(1)
+
 #: What is known of a node that nobody watched: what it came as, its call, the event's number.
 _UNWATCHED = (None, None, 0)
 
@@ -309,5 +311,6 @@ def _local_gradient(node: Node, wire: int, value: Any) -> Any:
     rule = node.gate.rules[wire]
     if rule is None:
         return None
+    one = _ONE if type(value) is np.float64 else filled(value, 1)
     with np.errstate(all="ignore"):
-        return rule(node.gate, filled(value, 1), *node.saved)
+        return rule(node.gate, one, *node.saved)

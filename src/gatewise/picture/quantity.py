@@ -57,6 +57,9 @@ def quantity_of(value: object) -> Quantity | None:
     """What a picture shows of a value, of any shape and dtype; None stays None."""
     if value is None:
         return None
+    if type(value) is np.float64:  # most of a large circuit
+        number = float(value)
+        return Quantity((), "float64", number_text(number), number)
     array = _as_numpy(value)
     if array is None or array.dtype.kind not in "biufc":
         shape = tuple(int(length) for length in getattr(value, "shape", ()))

@@ -285,6 +285,7 @@ def made_in(entries: Sequence[Entry]) -> list[tuple[Call | None, int]]:
     return [(call, entry.event) if (call := getattr(entry, "call", None)) else (None, 0) for entry in entries]
 
 
+@lru_cache(maxsize=1 << 14)
 def source_of(where: Where | None, directory: Path) -> Source | None:
     """A place in the user's code as a picture tells it."""
     if where is None:
