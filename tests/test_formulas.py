@@ -79,7 +79,8 @@ def test_the_table_says_what_the_gates_say():
     assert len(kinds) > 70
     for kind in kinds:
         number = len(kind.wires)
-        assert formulas_of(kind(), number) == derived(kind(), number), f"{kind.name}: run scripts/docs"
+        kept, said = formulas_of(kind(), number), derived(kind(), number)
+        assert repr(kept) == repr(said), f"{kind.name}: run scripts/docs"  # as text, since NaN differs from itself
 
 
 def test_a_page_needs_no_compiler():
