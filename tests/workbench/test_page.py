@@ -77,7 +77,7 @@ def test_a_mistake_is_said_where_it_is_and_the_circuit_stays(page):
 def test_sliders_ask_what_if(page):
     page.locator("button.pick", has_text="own.py:loss").click()
     until(page, lambda state: state["source"].get("function") == "own.py:loss" and len(state["values"]) == 5)
-    slider = page.locator("input.slide").first
+    slider = page.locator("input.slide[aria-label='w, slider']")  # not one of the circuit that was shown before
     slider.focus()
     slider.press("ArrowRight")
     until(page, lambda state: state["edits"])
