@@ -64,6 +64,16 @@ def test_gates_of_python_are_told_with_the_reason():
     assert gw.compile(loss).report(W, x, y).in_python == []
 
 
+def test_a_layer_counts_its_multiplications_forward_and_backward():
+    rng = np.random.default_rng(0)
+    images, kernels = rng.standard_normal((4, 3, 8, 8)), rng.standard_normal((5, 3, 3, 3))
+    both = gw.compile(gw.value_and_grad(lambda x, w: np.sum(gw.conv(x, w, padding=1) ** 2), argnums=(0, 1)))
+    steps = [step for step in both.report(images, kernels).steps if step.kind == "convolution"]
+    assert [step.flops for step in steps] == 3 * [2 * 4 * 5 * 8 * 8 * 3 * 3 * 3]
+    assert sorted(step.what.partition(":")[0] for step in steps)[1:] == ["images", "kernels"]
+    assert any(step.what == "5 kernels 3×3 on 3 channels" for step in steps)
+
+
 def test_fallbacks_are_counted():
     compiled = gw.compile(lambda x, i: x[i])
     x = np.arange(3.0)

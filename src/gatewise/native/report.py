@@ -18,7 +18,7 @@ import numpy as np
 
 from gatewise.native.nest import Address, Nest
 from gatewise.native.schedule import Again, Leave, Loop, Multiply
-from gatewise.native.values import Accumulate, Map, Value
+from gatewise.native.values import Accumulate, Convolve, Map, Value
 
 #: Functions that no arithmetic is done for.
 _FREE = frozenset({"cast", "where"})
@@ -32,8 +32,8 @@ class Step:
     """One loop, product, call or inner loop of a program.
 
     Attributes:
-        kind: "loop", "product", "call", "repeat" or "branch".
-        what: The functions that a loop computes together, the sizes of a product, the gate of a call.
+        kind: "loop", "product", "convolution", "call", "repeat" or "branch".
+        what: The functions that a loop computes together, the sizes of a product or layer, the gate of a call.
         domain: The shape that a loop runs over; of a product (..., m, k, n).
         results: Shapes and dtypes of what it leaves in memory.
         bytes_read: Compulsory traffic: every entry that it needs, once.
@@ -216,6 +216,13 @@ def _step(planned: Any) -> Step:
         return Step("loop", what, step.domain, results, reads, writes, _flops(planned.nest), planned.parts, lines=lines)
     value = step.value
     reads = sum(_size(operand) for operand in dict.fromkeys(value.operands))
+    if isinstance(step, Multiply) and isinstance(step.value, Convolve):
+        spec = step.value.spec
+        window = f"{spec.kernels} kernels {'×'.join(map(str, spec.window))} on {spec.channels} channels"
+        what = f"{spec.direction}: {window}" if spec.direction != "forward" else window
+        taken = spec.examples * spec.kernels * prod(spec.counts)  # entries of the layer's results
+        flops = 2 * taken * spec.channels // spec.groups * prod(spec.window)
+        return Step("convolution", what, value.shape, results, reads, _size(value), flops, planned.parts, lines=lines)
     if isinstance(step, Multiply):
         *batch, m, k = step.value.left.shape
         n = step.value.right.shape[-1]
