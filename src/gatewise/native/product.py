@@ -3,8 +3,8 @@
 `emit_product` adds a function to a module; the same specification gives the same function. Transposed operands are
 strides and nothing else. How a product is computed, `blocking` chooses from the sizes: which operand lies along the
 vector lanes, whether sums run down the lanes (outer products of a column and a row) or across them (inner products),
-and whether B is first copied into panels that the innermost loop reads in order. Integers, booleans and complex numbers
-get the loops of `plain`.
+and whether B is first copied into panels that the innermost loop reads in order. Integers and booleans get the
+loops of `plain`.
 
 The work is divided into `units`, rows or columns of tiles, so that threads may share a product: a call computes the
 units from `begin` up to `end`. How the units are shared does not change a bit of the result.
