@@ -264,6 +264,14 @@ def test_arrays_that_cannot_be_donated_are_told():
             gw.compile(lambda x: x, donate_argnums=wrong)
 
 
+@pytest.mark.parametrize("argument", [np.array(["a"]), np.array([1, None]), np.array(["2020-01-01"], "datetime64[D]")])
+def test_what_is_no_number_is_told(argument):
+    compiled = gw.compile(lambda x: x)
+    for _ in range(2):
+        with pytest.raises(gw.errors.DTypeError, match="no numbers to compute with"):
+            compiled(argument)
+
+
 def test_an_argument_is_not_kept_by_the_program():
     x = np.ones(1000)
     f = gw.compile(lambda x: np.sum(x))

@@ -16,7 +16,7 @@ import numpy as np
 
 from gatewise import tree
 from gatewise.collecting import nothing_collected
-from gatewise.errors import InputError
+from gatewise.errors import DTypeError, InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
 from gatewise.native import cache, entry, pool
 from gatewise.native.build import Built, build
@@ -169,6 +169,7 @@ class Compiled:
             with self._lock:
                 program = self._programs.get(key)
                 if program is None:
+                    _require_numbers(self.f, leaves)
                     with nothing_collected():
                         program = Executable(
                             self.f, args, kwargs, leaves, rebuild, self._cache, self._donated_leaves(args)
@@ -204,6 +205,18 @@ class Compiled:
             RuntimeWarning,
             stacklevel=4,
         )
+
+
+def _require_numbers(f: Callable[..., Any], leaves: Sequence[Any]) -> None:
+    """Raise a DTypeError for an argument that no native code computes with: texts, dates, objects."""
+    for leaf in leaves:
+        dtype = getattr(leaf, "dtype", None)
+        if isinstance(leaf, np.ndarray | np.generic) and getattr(dtype, "kind", "f") not in "biufc":
+            name = getattr(f, "__name__", "the function")
+            raise DTypeError(
+                f"{name}() was compiled, and an argument of dtype {dtype} has no numbers to compute with: convert it "
+                f"first, or leave this function uncompiled"
+            )
 
 
 def _kind(leaf: Any) -> Any:
@@ -529,6 +542,7 @@ def compile(f: Callable[..., Any], *, cache: bool = False, donate_argnums: int |
             into them, and what is returned is the very array that was passed. What raises leaves them whole.
 
     Raises:
+        DTypeError: At a call: an argument has no numbers (texts, dates, objects).
         InputError: `donate_argnums` holds something else than places of arguments. At a call: a donated array cannot be
             written into, or shares memory with another.
         TracedValueError: At a call: `f` asks for numbers that are not there yet, with ``if``, ``float(x)`` and the
