@@ -38,6 +38,9 @@ from gatewise.native.values import (
 #: Work, in additions, that is worth sharing among threads.
 SHARED_FROM = 400_000
 
+#: Entries up to which the step of a loop is written out in the loop.
+SHORT = 8
+
 #: Bytes to which everything in the arena is aligned.
 ALIGNED = 64
 
@@ -166,6 +169,7 @@ class _Builder:
         self.steps: list[_Step] = []
         self.offsets: dict[Value, int] = {}
         self.outputs: dict[Value, int] = {}
+        self.own_functions: list[Any] = []
         self.donated: dict[int, int] = {}
 
     def build(self) -> Built:
@@ -180,6 +184,16 @@ class _Builder:
         self._write_program()
         self.shared = self.shared or any(step.parts > 1 for step in self.steps)
         return Built(self.module, self.schedule, self.arena.bytes, self.constants, self.calls, self.shared, self.steps)
+
+    def write_out_if_short(self) -> None:
+        """Have a step of a loop that is a few numbers' work written out in the loop: a call would take as long."""
+        loops = [step.nest for step in self.steps if step.nest is not None]
+        if len(loops) < len(self.steps) or sum(max(prod(nest.extents), 1) for nest in loops) > SHORT:
+            return
+        functions = (self.function, *self.own_functions)
+        if not any("noinline" in function.attributes for function in functions):
+            for function in functions:
+                function.attributes.add("alwaysinline")
 
     @staticmethod
     def _folds_nothing(loop: Loop) -> bool:
@@ -220,6 +234,7 @@ class _Builder:
             prefix = f"{self.prefix}inner_{value.number}_{number}_"
             inner = _Builder(scheduled(program), self.threads, self.machine, self, prefix)
             built = inner.build()
+            inner.write_out_if_short()
             self.shared = self.shared or built.shared
             made.inner.append(_Inner(inner.function, built, program))
         return made
@@ -385,6 +400,7 @@ class _Builder:
             kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
             function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
             self.functions[signature] = function
+            self.own_functions.append(function)
             self._write_step(function, step, places)
             if len(places) > MANY and all(value is None or value.size <= LITTLE for value, _ in places):
                 _leave_as_written(function)
