@@ -14,7 +14,7 @@ VALUES_DECIDE_BACKWARD = {"cofactors-0", "cofactors-1", "cofactors-2", "cofactor
 #: Gates that Python runs: LAPACK's, FFT, those that SciPy computes on some samples, and one whose order is NumPy's own.
 IN_PYTHON = {
     *("cholesky", "cofactors", "det", "eig", "eigh", "inv", "lstsq", "pinv", "qr", "slogdet", "solve", "svd"),
-    *("fft", "bessel", "polygamma", "tabulated", "partition"),
+    *("fft", "rfft", "irfft", "bessel", "polygamma", "tabulated", "partition"),
 }
 
 
