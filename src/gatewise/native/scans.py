@@ -323,7 +323,7 @@ class _Body:
                 self.builder.origin = value.origin
                 new[value] = self.builder.remade(value, new)
         return Program(
-            tuple(made),  # type: ignore[arg-type]
+            tuple(made),  # type: ignore[arg-type]  # inputs, all of them
             tuple(new[value] for value in outputs),
             tuple(new[value] for value in self.body.assumptions),
         )
