@@ -51,6 +51,13 @@ def until(page, holds):
         time.sleep(0.03)
 
 
+def answered(page):
+    deadline = time.monotonic() + 30
+    while page.locator(".state").inner_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.03)
+
+
 def result_of(state):
     return list(state["values"].values())[-1]
 
@@ -75,14 +82,42 @@ def test_a_mistake_is_said_where_it_is_and_the_circuit_stays(page):
 
 
 def test_sliders_ask_what_if(page):
-    page.locator("button.pick", has_text="own.py:loss").click()
-    until(page, lambda state: state["source"].get("function") == "own.py:loss" and len(state["values"]) == 5)
-    slider = page.locator("input.slide[aria-label='w, slider']")  # not one of the circuit that was shown before
+    until(page, lambda state: state["source"].get("function") == "own.py:loss")  # the owner's, shown first
+    slider = page.locator("input.slide[aria-label='w, slider']")
     slider.focus()
     slider.press("ArrowRight")
     until(page, lambda state: state["edits"])
     until(page, lambda state: state["values"]["0"] == state["edits"][0]["value"])
     assert state_of(page)["values"]["1"] == pytest.approx(2 * state_of(page)["values"]["0"])
+
+
+def test_an_edit_of_the_circuit_that_is_being_left_is_dropped(page):
+    example = page.locator("button.pick", has_text="(x + y) z")
+    example.click()
+    until(page, lambda state: state["source"].get("key") == "example notes")
+    before = state_of(page)["values"]
+    for late in range(4):  # the edit before or after the question, asked or about to be
+        example.evaluate(
+            "(button, late) => { if (late % 2) button.click(); workbench.viewer().set(0, 9); if (late < 2) button.click(); }",
+            late,
+        )
+        example.evaluate("button => button.click()")
+        answered(page)
+        assert state_of(page)["edits"] == []
+        assert state_of(page)["values"] == before
+
+
+def test_what_is_being_typed_goes_on_when_an_answer_comes(page):
+    page.locator("input.expression").fill("a * b + 1")
+    until(page, lambda state: state["source"].get("expression") == "a * b + 1")
+    field = page.locator("input[name=b]")
+    field.press("ControlOrMeta+a")
+    field.press_sequentially("-4")
+    page.locator("input[name=a]").evaluate("field => { field.value = '3'; field.dispatchEvent(new Event('change')); }")
+    until(page, lambda state: state["source"]["values"]["a"] == "3")
+    assert field.input_value() == "-4"
+    field.press("Enter")
+    until(page, lambda state: result_of(state) == -11.0)
 
 
 def test_the_whole_gallery_opens_with_its_explanation(page):

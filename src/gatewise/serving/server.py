@@ -56,6 +56,7 @@ def serving(make_routes: Callable[[], Sequence[BaseRoute]], port: int = 0) -> It
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"port {port} cannot be used: {reason}. Choose another, or leave it out.") from None
+        listening.listen()  # before the address is told: who comes before the server has begun waits
         port, token = listening.getsockname()[1], new_token()
         app = application(routes, port, token)
         settings = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False, ws_max_size=MESSAGE)

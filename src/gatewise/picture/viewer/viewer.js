@@ -458,7 +458,7 @@ export const mount = (root, data, options = {}) => {
   begin(data);
 
   return {
-    show: (next) => { play(false); edits = []; granted = []; chosen = null; begin(next); },
+    show: (next) => { play(false); edits = []; granted = []; asked += 1; chosen = null; begin(next); }, // answers about the old one come too late
     state: () => ({
       position: stepper?.position ?? null, length: stepper?.length ?? null, chosen: chosen?.identifier ?? null, edits, breakpoint: stop, stepTime,
       things: drawing?.picture.things.length ?? null, wires: drawing?.picture.wires.length ?? null, painted: drawing?.circuit.isPainted ?? false,

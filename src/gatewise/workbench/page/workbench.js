@@ -50,6 +50,7 @@ export const open = (root, { address, mount, language = "en" }) => {
     if (message.type === "scene") {
       source = { ...pending, values: message.values };
       pending = source;
+      next = null; // an edit of the circuit that was shown until now
       if (shown) shown.show(message.scene); else shown = mount(parts.viewer, message.scene, { language, channel, wholePage: true });
       tellValues(message);
       mark();
@@ -57,32 +58,40 @@ export const open = (root, { address, mount, language = "en" }) => {
     flush();
   };
 
-  /** A field for each value, and a slider where it is one number. */
+  /** A field for each value, and a slider where it is one number. Rows stay: what is being typed or dragged goes on. */
   const tellValues = ({ scene, values }) => {
     const inputs = new Map(scene.nodes.filter((node) => node.kind === "input" && typeof node.value === "number").map((node) => [node.name, node]));
-    const active = document.activeElement && parts.values.contains(document.activeElement) ? document.activeElement : null;
-    parts.values.replaceChildren();
-    const names = Object.keys(values ?? {});
-    parts.inputs.hidden = !names.length && !inputs.size;
-    for (const name of names.length ? names : [...inputs.keys()].slice(0, SLIDERS)) {
-      const node = inputs.get(name);
-      const field = Object.assign(make("input", "value"), { name, value: values?.[name] ?? String(node.value), disabled: !names.length });
-      field.setAttribute("aria-label", name);
-      field.addEventListener("change", () => request({ ...pending, values: { ...pending.values, [name]: field.value } }));
-      const row = make("label", "row", "", make("b", "", name), field);
-      if (node && Number.isFinite(node.value)) {
-        const reach = 3 * Math.max(1, Math.abs(node.value));
-        const slider = Object.assign(make("input", "slide"), { type: "range", min: node.value - reach, max: node.value + reach, step: reach / 100, value: node.value });
-        slider.setAttribute("aria-label", `${name}, slider`);
-        slider.addEventListener("input", () => { field.value = String(+(+slider.value).toPrecision(6)); shown.set(node.identifier, +slider.value); });
-        row.append(slider);
-      }
-      parts.values.append(row);
-      if (active && active.name === name) { // what is being typed stays
-        field.value = active.value;
-        field.focus();
-      }
-    }
+    const given = Object.keys(values ?? {});
+    const names = given.length ? given : [...inputs.keys()].slice(0, SLIDERS);
+    parts.inputs.hidden = !names.length;
+    for (const [name, { row }] of rows) if (!names.includes(name)) { row.remove(); rows.delete(name); }
+    names.forEach((name, place) => {
+      if (!rows.has(name)) rows.set(name, rowOf(name));
+      const { row, field, slider, tell } = rows.get(name);
+      tell(inputs.get(name));
+      if (field !== document.activeElement) field.value = values?.[name] ?? String(inputs.get(name).value);
+      field.disabled = !given.length;
+      slider.hidden = !Number.isFinite(inputs.get(name)?.value);
+      if (parts.values.children[place] !== row) parts.values.insertBefore(row, parts.values.children[place] ?? null);
+    });
+  };
+  const rows = new Map();
+
+  const rowOf = (name) => {
+    let node = null; // of the circuit that is shown
+    const field = Object.assign(make("input", "value"), { name });
+    field.setAttribute("aria-label", name);
+    field.addEventListener("change", () => request({ ...pending, values: { ...pending.values, [name]: field.value } }));
+    const slider = Object.assign(make("input", "slide"), { type: "range" });
+    slider.setAttribute("aria-label", `${name}, slider`);
+    slider.addEventListener("input", () => { field.value = String(+(+slider.value).toPrecision(6)); shown.set(node.identifier, +slider.value); });
+    const tell = (other) => {
+      node = other;
+      if (!Number.isFinite(node?.value)) return;
+      const reach = 3 * Math.max(1, Math.abs(node.value));
+      Object.assign(slider, { min: node.value - reach, max: node.value + reach, step: reach / 100, value: node.value });
+    };
+    return { row: make("label", "row", "", make("b", "", name), field, slider), field, slider, tell };
   };
 
   // --- what is asked ------------------------------------------------------------------------------------------------
@@ -119,6 +128,7 @@ export const open = (root, { address, mount, language = "en" }) => {
   };
 
   const build = () => {
+    rows.clear();
     const entry = Object.assign(make("input", "expression"), { placeholder: words.hint, spellcheck: false, autocomplete: "off" });
     entry.setAttribute("aria-label", words.expression);
     let timer = null;
