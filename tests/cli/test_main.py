@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -53,19 +52,10 @@ def test_as_a_module():
     assert refused.stderr == ("Error: exq is not a function of expressions: did you mean exp?\n  exq(x)\n  ^^^\n")
 
 
-def test_starts_within_half_a_second():
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        program(*FIRST)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
-
-
 def test_imports_only_what_it_needs():
     code = (
         "import sys; sys.argv = ['gatewise', *sys.argv[1:]]\nfrom gatewise.cli import main\n"
-        "try:\n    main()\nfinally:\n    print(sorted({'rich', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+        "try:\n    main()\nfinally:\n    print(sorted({'rich', 'scipy', 'sklearn', 'matplotlib', 'llvmlite', 'textual', 'starlette'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, *FIRST], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.endswith("[]\n")

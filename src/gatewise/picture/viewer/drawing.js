@@ -8,9 +8,10 @@ const MAP = [180, 110];
 
 export class Drawing {
   constructor(view, structure, stepper, on, nameOf) {
-    Object.assign(this, { view, structure, on, nameOf, stepper, moved: false, circuit: null, box: null });
+    Object.assign(this, { view, structure, on, nameOf, stepper, moved: false, circuit: null, box: null, isMapped: false, asked: 0 });
     this.map = element("canvas", "map");
     [this.map.width, this.map.height] = MAP;
+    this.measure();
     this.listening = new AbortController();
     this.listen();
     this.build();
@@ -23,12 +24,15 @@ export class Drawing {
     this.picture = this.structure.picture();
     this.layoutTime = performance.now() - begun;
     const { things, wires, width, height } = this.picture;
-    this.circuit?.destroy();
     const Kind = things.length <= DRAWN && wires.length <= 2 * DRAWN ? DrawnCircuit : PaintedCircuit;
-    this.circuit = new Kind(this.view, this.picture, this.on, this.nameOf);
+    if (!(this.circuit instanceof Kind)) {
+      this.circuit?.destroy();
+      this.circuit = new Kind(this.view, this.on, this.nameOf);
+    }
+    this.circuit.show(this.picture);
     this.all = [0, 0, width, height];
     this.places = new Map(things.map((thing) => [thing.node ?? thing.group, thing]));
-    this.drawMap();
+    this.isMapped = false;
     this.circuit.update(this.stepper, null);
     if (this.box) this.look(this.box);
     this.buildTime = performance.now() - begun;
@@ -48,15 +52,14 @@ export class Drawing {
 
   look(box) {
     this.box = box;
-    this.circuit.look(box);
-    this.drawFrame();
+    this.circuit.look(this.frame());
+    this.asked ||= requestAnimationFrame(() => { this.asked = 0; this.drawMap(); });
   }
 
   // A small circuit is not blown up, at most to twice its natural size; of a long or tall one the beginning is shown.
   fit() {
     const [x, y, width, height] = this.all;
-    const across = this.view.clientWidth || 800;
-    const down = this.view.clientHeight || 600;
+    const [across, down] = this.size;
     if (width / height > (12 * across) / down) { this.look([x, y - height / 2, (height * 2 * across) / down, height * 2]); return; }
     if (height / width > (12 * down) / across) { this.look([x - width, y, width * 3, (width * 3 * down) / across]); return; }
     const wide = width * Math.max(1, across / (2 * width));
@@ -85,11 +88,15 @@ export class Drawing {
     this.look([thing.x - width / 2, thing.y - height / 2, width, height]);
   }
 
+  /** The view's size. Asked once and whenever it changes: the browser lays out the whole page to answer. */
+  measure() { this.size = [this.view.clientWidth || 800, this.view.clientHeight || 600]; }
+
+  /** The view's size, how many of its pixels one of the drawing is, and the drawing's point at its upper left corner. */
   frame() {
-    const [across, down] = [this.view.clientWidth || 1, this.view.clientHeight || 1];
-    const [x, y, width, height] = this.box;
-    const scale = Math.min(across / width, down / height);
-    return { scale, left: x + width / 2 - across / scale / 2, top: y + height / 2 - down / scale / 2 };
+    const [width, height] = this.size;
+    const [x, y, wide, high] = this.box;
+    const scale = Math.min(width / wide, height / high);
+    return { width, height, scale, left: x + wide / 2 - width / scale / 2, top: y + high / 2 - height / scale / 2 };
   }
 
   listen() {
@@ -121,34 +128,33 @@ export class Drawing {
     map.addEventListener("pointerdown", travel, { signal });
     map.addEventListener("pointermove", (event) => { if (event.buttons) travel(event); }, { signal });
     map.addEventListener("dblclick", (event) => event.stopPropagation(), { signal });
+    this.watcher = new ResizeObserver(() => { this.measure(); this.look(this.box); });
+    this.watcher.observe(view);
   }
 
   // --- the minimap: all of it in a corner, stretched to fill it, with a frame around what is seen --------------------------
 
   drawMap() {
     const { things } = this.picture;
-    this.map.remove();
-    if (things.length < 25) return;
-    this.view.append(this.map);
-    this.still = new OffscreenCanvas(...MAP);
-    const pen = this.still.getContext("2d");
-    const colour = getComputedStyle(this.view).getPropertyValue("--faint").trim() || "#868e96";
-    pen.fillStyle = colour;
-    pen.globalAlpha = Math.max(0.15, Math.min(1, 2000 / things.length));
+    if (things.length < 25) { this.map.remove(); return; }
+    const style = getComputedStyle(this.view);
     const [across, down] = [MAP[0] / this.all[2], MAP[1] / this.all[3]];
-    for (const { x, y, width, height } of things) pen.fillRect((x - width / 2) * across, (y - height / 2) * down, Math.max(1.5, width * across), Math.max(1.5, height * down));
-  }
-
-  drawFrame() {
-    if (!this.map.isConnected) return;
+    if (!this.isMapped) {
+      this.isMapped = true;
+      this.view.append(this.map);
+      this.still = new OffscreenCanvas(...MAP);
+      const pen = this.still.getContext("2d");
+      pen.fillStyle = style.getPropertyValue("--faint").trim() || "#868e96";
+      pen.globalAlpha = Math.max(0.15, Math.min(1, 2000 / things.length));
+      for (const { x, y, width, height } of things) pen.fillRect((x - width / 2) * across, (y - height / 2) * down, Math.max(1.5, width * across), Math.max(1.5, height * down));
+    }
     const pen = this.map.getContext("2d");
     pen.clearRect(0, 0, ...MAP);
     pen.drawImage(this.still, 0, 0);
-    const { scale, left, top } = this.frame();
-    const [across, down] = [MAP[0] / this.all[2], MAP[1] / this.all[3]];
-    pen.strokeStyle = getComputedStyle(this.view).getPropertyValue("--accent").trim() || "#f08c00";
+    const { width, height, scale, left, top } = this.frame();
+    pen.strokeStyle = style.getPropertyValue("--accent").trim() || "#f08c00";
     pen.lineWidth = 1.5;
-    pen.strokeRect(left * across, top * down, Math.max(2, (this.view.clientWidth / scale) * across), Math.max(2, (this.view.clientHeight / scale) * down));
+    pen.strokeRect(left * across, top * down, Math.max(2, (width / scale) * across), Math.max(2, (height / scale) * down));
   }
 
   update(nodes) { this.circuit.update(this.stepper, nodes); }
@@ -157,6 +163,8 @@ export class Drawing {
 
   destroy() {
     this.listening.abort();
+    this.watcher.disconnect();
+    cancelAnimationFrame(this.asked);
     this.circuit.destroy();
     this.map.remove();
   }

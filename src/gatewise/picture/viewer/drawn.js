@@ -42,29 +42,32 @@ const thumbnail = (quantity, kind, x, y) => {
 
 export class DrawnCircuit {
   /** `on.hover(thing)`, `on.choose(thing)` and `on.open(thing)` hear what the reader points at, clicks and double-clicks. */
-  constructor(view, picture, on, nameOf) {
+  constructor(view, on, nameOf) {
     this.svg = make("svg", { class: "gatewise", role: "group" });
+    Object.assign(this, { on, nameOf, frame: null, drawnAt: null, lastLook: -Infinity, resting: 0 });
+    for (const [edge, part] of [["left", -BEYOND], ["top", -BEYOND], ["width", 1 + 2 * BEYOND], ["height", 1 + 2 * BEYOND]]) this.svg.style[edge] = `${100 * part}%`;
+    view.append(this.svg);
+  }
+
+  /** Draw this from now on. */
+  show(picture) {
+    const { on, nameOf } = this;
     this.shapes = new Map();
     this.labels = new Map();
     this.wires = new Map();
     this.pieces = [];
     const layers = Object.fromEntries(["boxes", "wires", "forks", "labels", "nodes"].map((name) => [name, make("g", { class: name })]));
-    for (const box of picture.boxes) layers.boxes.append(this.box(box, on));
+    for (const box of picture.boxes) layers.boxes.append(this.boxed(box, on));
     for (const wire of picture.wires) layers.wires.append(this.wire(wire));
     for (const [cx, cy] of picture.forks) layers.forks.append(make("circle", { class: "fork", cx, cy, r: 3 }));
     for (const thing of picture.things) {
       if (thing.carried && thing.carried.outgoing.length) layers.labels.append(this.label(thing));
       layers.nodes.append(this.shape(thing, on, nameOf));
     }
-    this.svg.append(...Object.values(layers));
-    Object.assign(this, { view, box: [0, 0, 1, 1], drawnAt: null, lastLook: -Infinity, resting: 0 });
-    for (const [edge, part] of [["left", -BEYOND], ["top", -BEYOND], ["width", 1 + 2 * BEYOND], ["height", 1 + 2 * BEYOND]]) this.svg.style[edge] = `${100 * part}%`;
-    view.append(this.svg);
-    this.watcher = new ResizeObserver(() => this.settle());
-    this.watcher.observe(view);
+    this.svg.replaceChildren(...Object.values(layers));
   }
 
-  box({ group, x, y, width, height }, on) {
+  boxed({ group, x, y, width, height }, on) {
     const caption = make("text", { class: "caption", x: x + 10, y: y + 16 }, group.label);
     const made = make("g", { class: `box ${group.kind}`, "data-box": group.number }, "", make("rect", { x, y, width, height, rx: 8 }), caption);
     caption.addEventListener("click", () => on.choose({ node: null, group }));
@@ -120,8 +123,8 @@ export class DrawnCircuit {
   }
 
   /** While the view moves, what was drawn is moved as a picture, which costs next to nothing; at rest it is drawn anew. */
-  look(box) {
-    this.box = box;
+  look(frame) {
+    this.frame = frame;
     const now = performance.now();
     const isMoving = now - this.lastLook < STILL;
     this.lastLook = now;
@@ -130,17 +133,9 @@ export class DrawnCircuit {
     else this.settle();
   }
 
-  /** The view's size, how many of its pixels one of the drawing is, and the drawing's point at its upper left corner. */
-  frame() {
-    const [width, height] = [this.view.clientWidth || 1, this.view.clientHeight || 1];
-    const [x, y, wide, high] = this.box;
-    const scale = Math.min(width / wide, height / high);
-    return { width, height, scale, left: x + wide / 2 - width / scale / 2, top: y + high / 2 - height / scale / 2 };
-  }
-
   settle() {
     clearTimeout(this.resting);
-    const frame = this.frame();
+    const { frame } = this;
     const [wide, high] = [frame.width / frame.scale, frame.height / frame.scale];
     this.svg.setAttribute("viewBox", [frame.left - BEYOND * wide, frame.top - BEYOND * high, (1 + 2 * BEYOND) * wide, (1 + 2 * BEYOND) * high].join(" "));
     this.svg.style.transform = "";
@@ -149,7 +144,7 @@ export class DrawnCircuit {
 
   /** Move what was drawn to where the view is now; false where that would leave a part of the view empty, or coarse. */
   glide() {
-    const [then, now] = [this.drawnAt, this.frame()];
+    const [then, now] = [this.drawnAt, this.frame];
     if (!then || then.width !== now.width || then.height !== now.height) return false;
     const grown = now.scale / then.scale;
     const [x, y] = [(then.left - now.left) * now.scale, (then.top - now.top) * now.scale];
@@ -198,7 +193,6 @@ export class DrawnCircuit {
 
   destroy() {
     clearTimeout(this.resting);
-    this.watcher.disconnect();
     this.svg.remove();
   }
 }

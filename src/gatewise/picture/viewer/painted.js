@@ -42,8 +42,8 @@ const compiled = (gl) => {
 const rgb = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16) / 255);
 
 export class PaintedCircuit {
-  constructor(view, picture, on, nameOf) {
-    Object.assign(this, { view, picture, nameOf, chosen: null, playhead: null, box: [0, 0, 1, 1], asked: 0, frameTime: 0, share: 1, last: 0, resting: 0 });
+  constructor(view, on, nameOf) {
+    Object.assign(this, { view, nameOf, chosen: null, playhead: null, frame: null, asked: 0, frameTime: 0, share: 1, last: 0, resting: 0 });
     this.far = element("canvas", "far");
     this.near = element("canvas", "near");
     this.near.tabIndex = 0;
@@ -52,6 +52,31 @@ export class PaintedCircuit {
     view.append(this.far, this.near);
     this.gl = this.far.getContext("webgl", { antialias: false, premultipliedAlpha: true });
     this.pen = this.near.getContext("2d");
+    if (this.gl) this.prepare();
+    this.far.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.gl = null; this.draw(); });
+    this.far.addEventListener("webglcontextrestored", () => {
+      this.gl = this.far.getContext("webgl");
+      this.prepare();
+      this.load();
+      this.learn(this.stepper);
+      this.draw();
+    });
+    const at = (event) => this.thingAt(event);
+    this.near.addEventListener("pointermove", (event) => { if (event.buttons) return; const thing = at(event); if (thing) on.hover(thing); });
+    this.near.addEventListener("click", (event) => { const thing = at(event); if (thing) on.choose(thing); });
+    this.near.addEventListener("dblclick", (event) => { const thing = at(event); if (thing && thing.group) { event.stopPropagation(); on.open(thing); } });
+    this.isPainted = true;
+  }
+
+  prepare() {
+    const { gl } = this;
+    this.program = compiled(gl);
+    this.buffers = Object.fromEntries(["lines", "lineKnown", "dots", "dotKnown"].map((name) => [name, gl.createBuffer()]));
+  }
+
+  /** Draw this from now on. */
+  show(picture) {
+    this.picture = picture;
     this.extents = new Float64Array(picture.wires.length * 4);
     picture.wires.forEach(({ points }, place) => {
       let [low, high] = [Infinity, -Infinity];
@@ -59,19 +84,11 @@ export class PaintedCircuit {
       this.extents.set([points[0], low, points[points.length - 2], high], place * 4);
     });
     if (this.gl) this.load();
-    this.far.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.gl = null; this.draw(); });
-    const at = (event) => this.thingAt(event);
-    this.near.addEventListener("pointermove", (event) => { if (event.buttons) return; const thing = at(event); if (thing) on.hover(thing); });
-    this.near.addEventListener("click", (event) => { const thing = at(event); if (thing) on.choose(thing); });
-    this.near.addEventListener("dblclick", (event) => { const thing = at(event); if (thing && thing.group) { event.stopPropagation(); on.open(thing); } });
-    this.watcher = new ResizeObserver(() => this.draw());
-    this.watcher.observe(view);
-    this.isPainted = true;
   }
 
   /** The wires' stretches and the things, once, into the graphics card's memory. */
   load() {
-    const { gl, picture } = this;
+    const { picture } = this;
     let count = 0;
     for (const { points } of picture.wires) count += points.length - 2;
     this.lines = new Float32Array(count * 2);
@@ -83,12 +100,10 @@ export class PaintedCircuit {
     this.order = Int32Array.from({ length: total }, (_, turn) => (isSpread ? (turn * stride) % total : turn));
     for (const place of this.order) {
       const { points } = picture.wires[place];
-      for (let at = 0; at + 3 < points.length; at += 2) { this.lines.set([points[at], points[at + 1], points[at + 2], points[at + 3]], next); next += 4; }
+      for (let at = 0; at + 3 < points.length; at += 2) for (let part = 0; part < 4; part += 1) this.lines[next++] = points[at + part];
     }
     this.dots = new Float32Array(picture.things.length * 2);
     picture.things.forEach((thing, place) => this.dots.set([thing.x, thing.y], place * 2));
-    this.program = compiled(gl);
-    this.buffers = Object.fromEntries(["lines", "lineKnown", "dots", "dotKnown"].map((name) => [name, gl.createBuffer()]));
     this.fill("lines", this.lines);
     this.fill("dots", this.dots);
   }
@@ -126,7 +141,7 @@ export class PaintedCircuit {
     this.fill("dotKnown", dot);
   }
 
-  look(box) { this.box = box; this.draw(); }
+  look(frame) { this.frame = frame; this.draw(); }
 
   update(stepper, nodes) { if (!nodes || this.stepper !== stepper) this.learn(stepper); this.draw(); }
 
@@ -151,16 +166,8 @@ export class PaintedCircuit {
     if (this.share < 1) this.resting = setTimeout(full, REST);
   }
 
-  /** Drawing to screen: scale and the drawing's point at the upper left corner. */
-  frame() {
-    const [width, height] = [this.view.clientWidth || 1, this.view.clientHeight || 1];
-    const [x, y, wide, high] = this.box;
-    const scale = Math.min(width / wide, height / high);
-    return { width, height, scale, left: x + wide / 2 - width / scale / 2, top: y + high / 2 - height / scale / 2 };
-  }
-
   thingAt(event) {
-    const { left, top, scale } = this.frame();
+    const { left, top, scale } = this.frame;
     const around = this.near.getBoundingClientRect();
     const x = left + (event.clientX - around.left) / scale;
     const y = top + (event.clientY - around.top) / scale;
@@ -178,8 +185,7 @@ export class PaintedCircuit {
 
   paint() {
     const begun = performance.now();
-    const { view, picture, pen } = this;
-    const frame = this.frame();
+    const { view, picture, pen, frame } = this;
     const { width, height, scale, left, top } = frame;
     const ratio = globalThis.devicePixelRatio || 1;
     for (const canvas of [this.far, this.near]) {
@@ -284,7 +290,7 @@ export class PaintedCircuit {
       pen.textAlign = "center";
       pen.fillText(textOf(wire.edge.gradient, true), wire.textX, wire.textY);
     }
-    const { scale } = this.frame();
+    const { scale } = this.frame;
     for (const [kind, colour, wide] of [["faint", colours.faint, 1.6], ["plain", colours.faint, 1.6], ["returned", colours.gradient, 1.6], ["chosen", colours.accent, 3]]) {
       pen.globalAlpha = kind === "faint" ? 0.3 : 1;
       pen.strokeStyle = colour;
@@ -356,7 +362,6 @@ export class PaintedCircuit {
   destroy() {
     cancelAnimationFrame(this.asked);
     clearTimeout(this.resting);
-    this.watcher.disconnect();
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
     this.far.remove();
     this.near.remove();

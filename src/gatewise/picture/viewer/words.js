@@ -1,6 +1,6 @@
 // What the viewer says, in English and Chinese. The gates' stories come with the scene.
 
-const grouped = (number) => number.toLocaleString("en"); // 1,000,000
+const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ","); // 1,000,000; the browser's own way loads its languages first
 
 const WORDS = {
   en: {
