@@ -10,7 +10,10 @@ const STILL = 150; // milliseconds after which a view counts as resting
 
 const make = (tag, attributes = {}, text = "", ...children) => {
   const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, typeof value === "number" ? Math.round(value * 10) / 10 : value);
+  for (const name in attributes) {
+    const value = attributes[name];
+    made.setAttribute(name, typeof value === "number" ? Math.round(value * 10) / 10 : value);
+  }
   if (text) made.textContent = text;
   made.append(...children);
   return made;
@@ -76,14 +79,17 @@ export class DrawnCircuit {
   }
 
   wire(wire) {
-    const made = make("g", { class: "wire", "data-wire": wire.edge.number }, "", make("path", { d: wayOf(wire.points) }));
+    const names = { class: "wire", "data-wire": wire.edge.number };
     const [x, y] = wire.points.slice(-2);
-    if (wire.node && wire.node.kind === "output") made.append(make("path", { class: "head", d: `M${x} ${y}l-9 -4.5v9z` }));
+    const beside = [];
+    if (wire.node && wire.node.kind === "output") beside.push(make("path", { class: "head", d: `M${x} ${y}l-9 -4.5v9z` }));
     let part = null;
     if (wire.text) {
       part = make("text", { class: `gradient part${isAlarming(wire.edge.gradient) ? " alarm" : ""}`, x: wire.textX, y: wire.textY }, wire.text);
-      made.append(part);
+      beside.push(part);
     }
+    const d = wayOf(wire.points);
+    const made = beside.length ? make("g", names, "", make("path", { d }), ...beside) : make("path", { ...names, d });
     const piece = { wire, made, part };
     this.pieces.push(piece);
     if (!this.wires.has(wire.source)) this.wires.set(wire.source, []);
