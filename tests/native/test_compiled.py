@@ -250,13 +250,17 @@ def test_arrays_that_cannot_be_donated_are_told():
     f(np.ones(3), np.ones(3))
     memory = np.ones(5)
     for one, other in ((memory[:3], memory[:3]), (memory[:3], memory[2:])):
-        with pytest.raises(gw.errors.InputError, match="share memory"):
+        with pytest.raises(gw.errors.InputError, match=r"^x and y are both donated and share memory"):
             f(one, other)
     np.testing.assert_array_equal(memory, np.ones(5))
     locked = np.ones(3)
     locked.flags.writeable = False
-    with pytest.raises(gw.errors.InputError, match="cannot be written into"):
+    with pytest.raises(gw.errors.InputError, match=r"^x, float64\[3\], is donated but cannot"):
         f(locked, np.ones(3))
+    nested = gw.compile(lambda net: {"W": 2 * net["W"]}, donate_argnums=0)
+    nested({"W": np.ones(3)})
+    with pytest.raises(gw.errors.InputError, match=r"^net\['W'\], float64"):
+        nested({"W": locked})
     with pytest.raises(gw.errors.InputError, match="names argument 2"):
         gw.compile(lambda x: x, donate_argnums=2)(np.ones(3))
     for wrong in (-1, (0, "x"), [1.5]):

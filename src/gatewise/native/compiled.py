@@ -28,6 +28,7 @@ from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
 from gatewise.native.values import Call, Input, Program, as_outside
 from gatewise.symbolic import Script, written
+from gatewise.transforms import argument_name
 
 #: So many programs of one function are made without a word; then it is said once why.
 PROGRAMS_WITHOUT_A_WORD = 8
@@ -373,15 +374,23 @@ class Executable:
         for place, (number, array) in enumerate(given):
             if isinstance(array, np.ndarray) and not array.flags.writeable:
                 raise InputError(
-                    f"array {number} of the arguments, {array.dtype}{list(array.shape)}, is donated but cannot be "
-                    f"written into: pass a copy, or do not donate it"
+                    f"{self._name(arrays, number)}, {array.dtype}{list(array.shape)}, is donated but cannot be written "
+                    f"into: pass a copy, or do not donate it"
                 )
             for before, other in given[:place]:
                 if np.may_share_memory(array, other):
                     raise InputError(
-                        f"arrays {before} and {number} of the arguments are both donated and share memory, so that one "
-                        f"result would overwrite the other: pass a copy of one"
+                        f"{self._name(arrays, before)} and {self._name(arrays, number)} are both donated and share "
+                        f"memory, so that one result would overwrite the other: pass a copy of one"
                     )
+
+    def _name(self, arrays: Sequence[Any], number: int) -> str:
+        """What the user calls an array of the arguments."""
+        args, kwargs = self.rebuild_arguments(self._filled(arrays))
+        named = [(argument_name(self.f, position), argument) for position, argument in enumerate(args)]
+        named += [(key, kwargs[key]) for key in tree.sorted_keys(kwargs)]
+        paths = [path for name, argument in named for path in tree.names(argument, name)]
+        return paths[self.places[number]]
 
     def _refused(self, arrays: Sequence[Any]) -> Any:
         """The result of a call in which an assumption did not hold."""

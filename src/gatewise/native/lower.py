@@ -24,6 +24,7 @@ from gatewise.graph import PYTHON_NUMBERS, Spec, dtype_name
 from gatewise.native import complexes
 from gatewise.native.convolution import ConvolutionSpec
 from gatewise.native.scans import relieved
+from gatewise.native.tile import Machine
 from gatewise.native.values import (
     AxisMap,
     Builder,
@@ -1315,4 +1316,6 @@ def _lower(library: Lowering, symbol: Symbol, operands: list[Any]) -> Handle:
 
 
 def _is_native(dtype: Any) -> bool:
+    if dtype == np.float16:
+        return Machine.host().has_halves
     return dtype.kind in "biufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)

@@ -30,12 +30,24 @@ def _target() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _host() -> tuple[str, str]:
-    """The processor's name, and what it can do as far as LLVM knows."""
+def features() -> Mapping[str, bool]:
+    """What the processor can do, by LLVM's names; nothing where LLVM cannot ask it."""
     try:
-        return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    except RuntimeError:  # LLVM cannot ask this kind of processor
-        return llvm.get_host_cpu_name(), ""
+        return llvm.get_host_cpu_features()  # type: ignore[no-any-return]  # llvmlite has no types
+    except RuntimeError:
+        return {}
+
+
+@lru_cache(maxsize=1)
+def _host() -> tuple[str, str]:
+    """The processor's name and features, as LLVM takes them."""
+    flags = [f"{'+' if known else '-'}{name}" for name, known in sorted(features().items())]
+    return llvm.get_host_cpu_name(), ",".join(flags)
+
+
+def is_arm() -> bool:
+    """Whether code is made for AArch64."""
+    return bool(llvm.get_default_triple().startswith(("aarch64", "arm64")))
 
 
 def target_machine() -> Any:

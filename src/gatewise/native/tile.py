@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
+
+from gatewise.native.machine import features, is_arm
 
 I1 = ir.IntType(1)
 I64 = ir.IntType(64)
@@ -29,22 +31,24 @@ SIZES = {"float32": 4, "float64": 8}
 
 @dataclass(frozen=True)
 class Machine:
-    """What the choice of loops depends on: width and number of vector registers, and the second cache, in bytes."""
+    """What code is chosen by: width and number of vector registers, the second cache in bytes, float16 conversions."""
 
     vector_bytes: int = 64
     registers: int = 32
     second_cache: int = 1 << 20
+    has_halves: bool = True  # without them LLVM would call functions that no library has to have
 
     @classmethod
     @lru_cache(maxsize=1)
     def host(cls) -> Machine:
         """The processor this runs on, as LLVM tells its features."""
-        features = binding.get_host_cpu_features()
-        if features.get("avx512f"):
+        if is_arm():
+            return cls(vector_bytes=16, second_cache=256 << 10)
+        known = features()
+        if known.get("avx512f"):
             return cls()
-        if features.get("avx"):
-            return cls(vector_bytes=32, registers=16, second_cache=256 << 10)
-        return cls(vector_bytes=16, registers=32 if features.get("neon") else 16, second_cache=256 << 10)
+        width = 32 if known.get("avx") else 16
+        return cls(width, registers=16, second_cache=256 << 10, has_halves=known.get("f16c", False))
 
     def lanes(self, dtype: str) -> int:
         """Entries of a vector register."""
