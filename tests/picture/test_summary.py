@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nets import layers_of, network
 
 import gatewise as gw
 from gatewise.editing import edited
@@ -17,27 +18,16 @@ from gatewise.picture.summary import CROSSING, page_scene, summarised
 from gatewise.picture.words import omission
 
 
-def neuron(weights, bias, inputs):
-    total = bias
-    for weight, value in zip(weights, inputs, strict=True):
-        total = total + weight * value
-    return np.tanh(total)
-
-
 def loss(layers, points):
     total = 0.0
     for point in points:
-        x = point
-        for layer in layers:
-            x = [neuron(weights, bias, x) for weights, bias in layer]
-        total = total + (x[0] - 1.0) ** 2
+        total = total + (network(layers, point) - 1.0) ** 2
     return total
 
 
 def net(points):
     random = np.random.default_rng(0)
-    layers = [[(random.normal(size=before).tolist(), 0.1) for _ in range(after)] for before, after in ((2, 5), (5, 1))]
-    return gw.trace(loss, layers, random.normal(size=(points, 2)).tolist())
+    return gw.trace(loss, layers_of(2, 5, 1), random.normal(size=(points, 2)).tolist())
 
 
 def straight(x):

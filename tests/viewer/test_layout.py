@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
+from nets import layers_of, network
 
 import gatewise as gw
 
@@ -27,24 +26,6 @@ def staged(x, y):
     return num / (sigx + xpy**2)
 
 
-def neuron_of(weights, bias, inputs):
-    total = bias
-    for weight, value in zip(weights, inputs, strict=True):
-        total = total + weight * value
-    return np.tanh(total)
-
-
-def network(parameters, x):
-    for layer in parameters:
-        x = [neuron_of(weights, bias, x) for weights, bias in layer]
-    return x[0]
-
-
-def parameters_of(*sizes):
-    random = np.random.default_rng(0)
-    return [[(random.normal(size=before).tolist(), 0.1) for _ in range(after)] for before, after in pairwise(sizes)]
-
-
 def tree(*leaves):
     while len(leaves) > 1:
         leaves = [np.maximum(a, b) * 0.5 + a for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
@@ -55,8 +36,8 @@ CIRCUITS = {
     "the notes": lambda: gw.trace(notes, -2.0, 5.0, -4.0),
     "neuron": lambda: gw.trace(neuron, 2.0, -1.0, -3.0, -2.0, -3.0),
     "staged": lambda: gw.trace(staged, 3.0, -4.0),
-    "small net": lambda: gw.trace(network, parameters_of(2, 4, 4, 1), [0.5, -1.0]),
-    "net of 10³ gates": lambda: gw.trace(network, parameters_of(3, 18, 18, 6, 1), [0.5, -1.0, 0.3]),
+    "small net": lambda: gw.trace(network, layers_of(2, 4, 4, 1), [0.5, -1.0]),
+    "net of 10³ gates": lambda: gw.trace(network, layers_of(3, 18, 18, 6, 1), [0.5, -1.0, 0.3]),
     "tree of 10³ gates": lambda: gw.trace(tree, *np.linspace(-1, 1, 256).tolist()),
 }
 
