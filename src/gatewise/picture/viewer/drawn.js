@@ -6,6 +6,7 @@ import { heat } from "./panel.js";
 const SVG = "http://www.w3.org/2000/svg";
 const BEYOND = 0.5; // what is drawn beyond each edge of the view, in parts of its size: as far as it moves at once
 const CLOSER = 2.5; // how far what was drawn is blown up before it is drawn anew
+const LEGIBLE = 0.2; // pixels of the screen per pixel of the drawing, below which texts would be specks and are left out
 const STILL = 150; // milliseconds after which a view counts as resting
 
 const make = (tag, attributes = {}, text = "", ...children) => {
@@ -145,6 +146,7 @@ export class DrawnCircuit {
     const [wide, high] = [frame.width / frame.scale, frame.height / frame.scale];
     this.svg.setAttribute("viewBox", [frame.left - BEYOND * wide, frame.top - BEYOND * high, (1 + 2 * BEYOND) * wide, (1 + 2 * BEYOND) * high].join(" "));
     this.svg.style.transform = "";
+    this.svg.classList.toggle("far", frame.scale < LEGIBLE);
     this.drawnAt = frame;
   }
 
