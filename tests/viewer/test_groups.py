@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.viewer.test_layout import network, parameters_of
+from nets import layers_of, network
 
 import gatewise as gw
 from gatewise.picture import html
@@ -31,7 +31,7 @@ def things(page):
 
 
 def net_page(open_page, *sizes):
-    return open_page(gw.trace(network, parameters_of(*sizes), [0.5, -1.0]).html(title="net"))
+    return open_page(gw.trace(network, layers_of(*sizes), [0.5, -1.0]).html(title="net"))
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_circuit_too_large_for_elements_is_painted_and_answers(open_page):
 
 
 def test_a_circuit_told_in_parts_is_there_as_a_whole(open_page):
-    circuit = gw.trace(network, parameters_of(2, 16, 16, 1), [0.5, -1.0])
+    circuit = gw.trace(network, layers_of(2, 16, 16, 1), [0.5, -1.0])
     scene = summarised(circuit, most=120, title="net")
     page = open_page(html.render(scene))
     said = page.locator("aside").inner_text()
