@@ -15,7 +15,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -44,11 +44,13 @@ class Memory:
     Attributes:
         resident: Of the resident set.
         own: The part of it that no file stands behind: the rest are pages of libraries, shared by all who use them.
+        whole: Of the resident set, beyond what was there before the imports.
         traced: What was allocated through Python and NumPy in the call alone, if that was counted.
     """
 
     resident: float = float("nan")
     own: float = float("nan")
+    whole: float = float("nan")
     traced: float | None = None
 
 
@@ -117,6 +119,7 @@ def worker(connection: Connection, row_name: str, peer_name: str, cache: str) ->
     row, peer = ROWS[row_name], PEERS[peer_name]
     assert isinstance(row, Row)
     try:
+        bare, _ = _resident()
         start = clock()
         __import__(peer.module)
         for module in peer.needs:
@@ -130,7 +133,7 @@ def worker(connection: Connection, row_name: str, peer_name: str, cache: str) ->
         step = build(row, peer, arguments)
         step()
         first = clock() - start
-        memory = _memory(step, before, traced=row.traced and peer.traced, again=not row.once)
+        memory = _memory(step, bare, before, traced=row.traced and peer.traced, again=not row.once)
         result = evaluate(build(row, peer, row.checked_on()) if row.checked_on else step)
         times = [first] if row.once else []
         connection.send(
@@ -156,8 +159,11 @@ def worker(connection: Connection, row_name: str, peer_name: str, cache: str) ->
             connection.send(times)
 
 
-def _memory(step: Step, before: tuple[float, float], traced: bool, again: bool) -> Memory:
-    """The memory of one more call, or, if it is not to be called `again`, of building and of the first call."""
+def _memory(step: Step, bare: float, before: tuple[float, float], traced: bool, again: bool) -> Memory:
+    """The memory of one more call, or, if it is not to be called `again`, of building and of the first call.
+
+    `bare` and `before` are what was resident before and after the imports.
+    """
     if again:
         step()
         gc.collect()
@@ -165,15 +171,15 @@ def _memory(step: Step, before: tuple[float, float], traced: bool, again: bool) 
         step()
     resident, files = _resident(peak=True)
     grown = resident - before[0]
-    own = grown - (files - before[1])
+    memory = Memory(grown, grown - (files - before[1]), resident - bare)
     if not traced:
-        return Memory(grown, own)
+        return memory
     tracemalloc.start()
     kept = step()  # what the caller holds counts, as the gradient is part of it
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     del kept
-    return Memory(grown, own, peak)
+    return replace(memory, traced=peak)
 
 
 def _work(step: Step, arguments: Arguments) -> Work | None:

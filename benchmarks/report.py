@@ -58,6 +58,8 @@ def verdict(target: Target, ours: Measurement, others: Sequence[Measurement], ga
             shown += f" ({rival.peer})"
         if target.quantity == "first call":
             shown += f", with imports {_with_imports(ours, rival)}"
+        if target.quantity == "memory" and rival:
+            shown += f", with imports {ours.memory.whole / max(rival.memory.whole, 4096.0):.2f} ×"
     if isnan(reached):
         return asked, "–", "this system does not tell"
     return asked, shown, "met" if reached <= target.limit else "**missed**"
