@@ -188,6 +188,9 @@ class Tracked:
     #: How operands are sorted out when one is of this class; None for the usual way.
     _sorting: ClassVar[Any] = None
 
+    #: How a gate is computed when the innermost operand is of this class; None for the way of the values' library.
+    _computing: ClassVar[Any] = None
+
     @classmethod
     def of(cls, node: Node, value: Any) -> Self:
         """Tie `value` to the node it came from."""
@@ -366,7 +369,7 @@ def apply(gate: Any, *operands: Any) -> Any:
         if wrap is None:
             return compute(gate, values)
     try:
-        value = gate.forward(np, *values) if plainly else compute(gate, values)
+        value = gate.forward(np, *values) if plainly else (wrap._computing or compute)(gate, values)
     except PASSED_ON:
         raise
     except FAILURES as error:

@@ -240,6 +240,8 @@ class Symbol:
 
 def _operator(gate: Any, reflected: bool) -> Callable[[Any, Any], Any]:
     def method(self: Symbol, other: Any) -> Any:
+        if type(other) is Symbol and other.tape is self.tape:  # the usual case
+            return SYMBOLIC.run(gate, (other, self) if reflected else (self, other))
         if isinstance(other, Tracked):
             if getattr(other.value, "level", 0) >= self.level:
                 return NotImplemented
@@ -483,11 +485,14 @@ def _behind(symbols: Sequence[Symbol], results: Sequence[Any]) -> tuple[tuple[Sy
     """Those of `symbols` that `results` are computed from, in order, and the same with inputs as a set."""
     wanted = {result for result in results if isinstance(result, Symbol)}
     kept = []
+    want = wanted.add
     for symbol in reversed(symbols):
         if symbol in wanted:
             if symbol.gate is not INPUT:
                 kept.append(symbol)
-            wanted.update([operand for operand in symbol.operands if isinstance(operand, Symbol)])
+            for operand in symbol.operands:
+                if type(operand) is Symbol:
+                    want(operand)
     return tuple(reversed(kept)), wanted
 
 
@@ -495,6 +500,8 @@ class SymbolArray(Array):
     """An Array of a function that is being written down: its value is a `Symbol`."""
 
     __slots__ = ()
+
+    _computing = staticmethod(SYMBOLIC.run)
 
     @classmethod
     def _sorting(cls, operands: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ LONGEST = 256
 
 #: Gates with more operands are not looked into.
 OPERANDS = 4
+_NOTHING = (-1,) * OPERANDS
 
 
 def looped(script: Script) -> Script:
@@ -122,21 +123,33 @@ class _Loops:
     def _number(self) -> None:
         """Every symbol's kind and the slots of its operands (-1 for constants) as arrays."""
         kinds: dict[Any, int] = {}
-        self.kinds = np.full(len(self.slots), -1)
-        self.operands = np.full((len(self.slots), OPERANDS), -1)
+        gates: dict[int, int] = {}  # by identity, which costs less to look up than what gates are equal by
+        alike: dict[Any, int] = {}
+        numbers = [-1] * self.first
+        read = [_NOTHING] * self.first
         slots = self.slots
         for slot, symbol in enumerate(self.script.symbols, self.first):
-            if len(symbol.operands) > OPERANDS:
-                self.kinds[slot] = -2 - slot
+            operands = symbol.operands
+            if len(operands) > OPERANDS:
+                numbers.append(-2 - slot)
+                read.append(_NOTHING)
                 continue
-            parts: list[Any] = [symbol.gate, symbol.dtype, symbol.shape]
-            for place, operand in enumerate(symbol.operands):
-                if isinstance(operand, Symbol):
-                    self.operands[slot, place] = slots[operand]
+            gate = gates.get(id(symbol.gate))
+            if gate is None:
+                gate = gates[id(symbol.gate)] = alike.setdefault(symbol.gate, len(alike))
+            key: tuple[Any, ...] = (gate, symbol.dtype, symbol.shape)
+            row = []
+            for place, operand in enumerate(operands):
+                if type(operand) is Symbol:
+                    row.append(slots[operand])
                 else:
                     simple = isinstance(operand, bool | int | float | np.generic)
-                    parts.append((place, type(operand), repr(operand) if simple else id(operand)))
-            self.kinds[slot] = kinds.setdefault(tuple(parts), len(kinds))
+                    key += (place, type(operand), repr(operand) if simple else id(operand))
+                    row.append(-1)
+            read.append((*row, *_NOTHING[len(row) :]))
+            numbers.append(kinds.setdefault(key, len(kinds)))
+        self.kinds = np.array(numbers, np.int64)
+        self.operands = np.array(read, np.int64).reshape(len(read), OPERANDS)
 
     def _stretches(self) -> Iterator[tuple[int, int, int]]:
         """Start, period and steps of stretches in which gates and constants repeat, shortest periods first."""

@@ -11,6 +11,7 @@ A script goes in and a script comes out, and both compute the same, but for the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
 from itertools import pairwise
@@ -92,6 +93,8 @@ class _Groups:
         self.script = script
         self.groups: list[_Group] = []
         self.known: dict[Any, int] = {}
+        self.gates: dict[int, tuple[bool, int]] = {}
+        self.alike: dict[Any, int] = {}
         self.home: dict[Symbol, tuple[int, int]] = {}  # where a symbol is: its group, and which member
         for symbol in script.inputs:
             self._join(symbol, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), ())
@@ -119,19 +122,27 @@ class _Groups:
             counts = tuple(map(len, runs.values()))
             columns = [values if group is None else sorted(values) for group, values in runs.items()]
             self._join(symbol, (_SUM, symbol.dtype, kinds, counts), _SUM, kinds, columns)
-        elif _is_alias(symbol.gate) and _is_identity(symbol):
+        elif self._gate(symbol)[0] and _is_identity(symbol):
             self.home[symbol] = self.home[operands[0]]
         elif _is_scalar(symbol):
             references: list[tuple[int | None, Any]]
             references = [home[o] if type(o) is Symbol else (None, o) for o in operands]
             kinds = tuple([group for group, _ in references])
             fixed = tuple([_kind(value) for group, value in references if group is None]) if None in kinds else ()
-            key = (symbol.gate, symbol.dtype, kinds, fixed)
+            key = (self._gate(symbol)[1], symbol.dtype, kinds, fixed)
             self._join(symbol, key, symbol.gate, kinds, [value for _, value in references])
         else:
             references = [self._reference(operand) for operand in operands]
             kinds = tuple([group for group, _ in references])
             self._join(symbol, symbol, symbol.gate, kinds, [value for _, value in references])
+
+    def _gate(self, symbol: Symbol) -> tuple[bool, int]:
+        """Whether a symbol's gate gives single numbers back, and a number for all gates that are equal to it."""
+        gate = symbol.gate
+        known = self.gates.get(id(gate))  # by identity, which costs less to look up than what gates are equal by
+        if known is None:
+            known = self.gates[id(gate)] = _is_alias(gate), self.alike.setdefault(gate, len(self.alike))
+        return known
 
     def _reference(self, operand: Any) -> tuple[int | None, Any]:
         """Group and member of an operand; None and the value of a constant."""
@@ -143,7 +154,7 @@ class _Groups:
             number = self.known[key] = len(self.groups)
             self.groups.append(_Group(gate, kinds, symbol))
         group = self.groups[number]
-        for column, entry in zip(group.columns, entries, strict=True):
+        for column, entry in zip(group.columns, entries):  # noqa: B905  (a key has as many kinds as entries)
             column.append(entry)
         self.home[symbol] = number, group.size
         group.size += 1
@@ -315,11 +326,7 @@ def _kind(constant: Any) -> Any:
 
 def _sums(script: Script) -> dict[Symbol, list[Any] | None]:
     """The terms of each chain of additions, by its last one; None for those in the middle, which nobody else reads."""
-    uses: dict[Symbol, int] = {}
-    for symbol in script.symbols:
-        for operand in symbol.operands:
-            if isinstance(operand, Symbol):
-                uses[operand] = uses.get(operand, 0) + 1
+    uses = Counter(operand for symbol in script.symbols for operand in symbol.operands if type(operand) is Symbol)
     for symbol in (*script.outputs, *script.assumptions):
         if isinstance(symbol, Symbol):
             uses[symbol] = 2
@@ -331,7 +338,7 @@ def _sums(script: Script) -> dict[Symbol, list[Any] | None]:
         together: list[Any] = []
         inside: list[Symbol] = []
         for operand in symbol.operands:
-            found = terms.get(operand) if isinstance(operand, Symbol) else None
+            found = terms.get(operand) if type(operand) is Symbol else None
             if found is not None and uses[operand] == 1 and operand.dtype == symbol.dtype:
                 together = found if not together else together + found
                 inside.append(operand)
