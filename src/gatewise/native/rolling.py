@@ -11,7 +11,6 @@ A script goes in and a script comes out, and both compute the same, but for the 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
 from itertools import pairwise
@@ -66,7 +65,7 @@ def rolled(script: Script) -> Script:
     if any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}:
         return script  # arrays of Python numbers would not yield to other dtypes, as Python numbers do
     groups = _Groups(script)
-    if not groups.gain(len(groups.home)):
+    if not groups.gain:
         return script
     return written(groups.run, [Spec(symbol.shape, symbol.dtype, symbol.weak) for symbol in script.inputs])
 
@@ -95,18 +94,19 @@ class _Groups:
         self.known: dict[Any, int] = {}
         self.gates: dict[int, tuple[bool, int]] = {}
         self.alike: dict[Any, int] = {}
-        self.home: dict[Symbol, tuple[int, int]] = {}  # where a symbol is: its group, and which member
+        self.home: list[Any] = [None] * _indices(script)  # by a symbol's index: its group, and which member
         for symbol in script.inputs:
             self._join(symbol, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), ())
         terms = _sums(script)
         for number, symbol in enumerate(script.symbols):
-            found = terms.get(symbol, ())
+            found = terms[symbol.index]
             if found is not None:
                 self._place(symbol, found)
-            if number == ENOUGH and not self.gain(number):
-                return
+            if number == ENOUGH and not self._are_few(number):
+                break
+        self.gain = self._are_few(number + 1)
 
-    def gain(self, gates_seen: int) -> bool:
+    def _are_few(self, gates_seen: int) -> bool:
         """Whether groups are few beside the gates that were put into them."""
         return GAIN * len(self.groups) <= gates_seen
 
@@ -123,14 +123,19 @@ class _Groups:
             columns = [values if group is None else sorted(values) for group, values in runs.items()]
             self._join(symbol, (_SUM, symbol.dtype, kinds, counts), _SUM, kinds, columns)
         elif self._gate(symbol)[0] and _is_identity(symbol):
-            self.home[symbol] = self.home[operands[0]]
+            home[symbol.index] = home[operands[0].index]
         elif _is_scalar(symbol):
-            references: list[tuple[int | None, Any]]
-            references = [home[o] if type(o) is Symbol else (None, o) for o in operands]
-            kinds = tuple([group for group, _ in references])
-            fixed = tuple([_kind(value) for group, value in references if group is None]) if None in kinds else ()
-            key = (self._gate(symbol)[1], symbol.dtype, kinds, fixed)
-            self._join(symbol, key, symbol.gate, kinds, [value for _, value in references])
+            groups, entries, fixed = [], [], []
+            for operand in operands:
+                if type(operand) is Symbol:
+                    group, entry = home[operand.index]
+                else:
+                    group, entry = None, operand
+                    fixed.append(_kind(operand))
+                groups.append(group)
+                entries.append(entry)
+            kinds = tuple(groups)
+            self._join(symbol, (self._gate(symbol)[1], symbol.dtype, kinds, *fixed), symbol.gate, kinds, entries)
         else:
             references = [self._reference(operand) for operand in operands]
             kinds = tuple([group for group, _ in references])
@@ -146,7 +151,7 @@ class _Groups:
 
     def _reference(self, operand: Any) -> tuple[int | None, Any]:
         """Group and member of an operand; None and the value of a constant."""
-        return self.home[operand] if isinstance(operand, Symbol) else (None, operand)
+        return self.home[operand.index] if isinstance(operand, Symbol) else (None, operand)
 
     def _join(self, symbol: Symbol, key: Any, gate: Any, kinds: tuple[Any, ...], entries: Sequence[Any]) -> None:
         number = self.known.get(key)
@@ -156,7 +161,7 @@ class _Groups:
         group = self.groups[number]
         for column, entry in zip(group.columns, entries):  # noqa: B905  (a key has as many kinds as entries)
             column.append(entry)
-        self.home[symbol] = number, group.size
+        self.home[symbol.index] = number, group.size
         group.size += 1
 
     # ------------------------------------------------------------------------------------------------------- running
@@ -168,7 +173,7 @@ class _Groups:
         given = dict(zip(self.script.inputs, inputs, strict=True))
         members: dict[int, list[Any]] = {}
         for symbol, value in given.items():
-            number, member = self.home[symbol]
+            number, member = self.home[symbol.index]
             members.setdefault(number, []).append(value)
             self.items[number, member] = value
         for number, group in enumerate(self.groups):
@@ -187,7 +192,7 @@ class _Groups:
         """Note what the script assumes, for whole groups at once where it does so for all their members."""
         assumed: dict[int, set[int]] = {}
         for symbol in self.script.assumptions:
-            number, member = self.home[symbol]
+            number, member = self.home[symbol.index]
             assumed.setdefault(number, set()).add(member)
         for number, found in assumed.items():
             whole = self.values[number]
@@ -200,7 +205,7 @@ class _Groups:
                 some.assumed_false()
 
     def _item(self, symbol: Symbol) -> Any:
-        number, member = self.home[symbol]
+        number, member = self.home[symbol.index]
         return self._entry(number, int(self.groups[number].places[member]))
 
     def _entry(self, number: int, place: int) -> Any:
@@ -324,38 +329,51 @@ def _kind(constant: Any) -> Any:
     return constant if isinstance(constant, int | np.integer) else type(constant)
 
 
-def _sums(script: Script) -> dict[Symbol, list[Any] | None]:
-    """The terms of each chain of additions, by its last one; None for those in the middle, which nobody else reads."""
-    uses = Counter(operand for symbol in script.symbols for operand in symbol.operands if type(operand) is Symbol)
+def _indices(script: Script) -> int:
+    """How many indices its symbols have."""
+    return 1 + max((symbols[-1].index for symbols in (script.inputs, script.symbols) if symbols), default=-1)
+
+
+def _sums(script: Script) -> list[Any]:
+    """By index: the terms of a chain of additions for its last one, else ().
+
+    None for additions in the middle of a chain, which nobody else reads.
+    """
+    size = _indices(script)
+    uses = [0] * size
+    for symbol in script.symbols:
+        for operand in symbol.operands:
+            if type(operand) is Symbol:
+                uses[operand.index] += 1
     for symbol in (*script.outputs, *script.assumptions):
         if isinstance(symbol, Symbol):
-            uses[symbol] = 2
-    terms: dict[Symbol, list[Any] | None] = {}
-    pieces: dict[Symbol, tuple[Symbol, ...]] = {}
+            uses[symbol.index] = 2
+    terms: list[Any] = [()] * size
+    pieces: dict[int, list[Symbol]] = {}
     for symbol in script.symbols:
         if symbol.gate.name != "add" or not _is_scalar(symbol) or symbol.dtype.kind != "f":
             continue
         together: list[Any] = []
         inside: list[Symbol] = []
         for operand in symbol.operands:
-            found = terms.get(operand) if type(operand) is Symbol else None
-            if found is not None and uses[operand] == 1 and operand.dtype == symbol.dtype:
+            found = terms[operand.index] if type(operand) is Symbol else ()
+            if found and uses[operand.index] == 1 and operand.dtype == symbol.dtype:
                 together = found if not together else together + found
                 inside.append(operand)
             else:
                 together.append(operand)
         for operand in inside:
-            terms[operand] = None
-        pieces[symbol] = tuple(inside)
-        terms[symbol] = together
-    for symbol in reversed(script.symbols):  # what stays an addition keeps its operands
-        found = terms.get(symbol)
-        if found is not None and len(found) < TERMS:
-            stack = [symbol]
+            terms[operand.index] = None
+        pieces[symbol.index] = inside
+        terms[symbol.index] = together
+    for index in reversed(pieces):  # what stays an addition keeps its operands
+        found = terms[index]
+        if found and len(found) < TERMS:
+            stack = [index]
             while stack:
                 one = stack.pop()
-                terms[one] = []
-                stack.extend(pieces[one])
+                terms[one] = ()
+                stack.extend([piece.index for piece in pieces[one]])
     return terms
 
 
