@@ -296,8 +296,7 @@ export class Layers {
       const [rows, ends, sign] = forward ? [before, this.from, -1] : [after, this.to, 1];
       for (let number = 0; number < columns.length; number += 1) {
         const column = columns[forward ? number : columns.length - 1 - number];
-        const wanted = new Float64Array(column.length);
-        const weights = new Float64Array(column.length);
+        const { wanted, weights } = roomFor(column.length + 1);
         column.forEach((thing, position) => {
           const start = rows.start[thing];
           const stop = rows.start[thing + 1];
@@ -312,10 +311,10 @@ export class Layers {
     const snap = () => { if (usual) for (let thing = 0; thing < size; thing += 1) y[thing] = Math.floor((2 * y[thing]) / ROW + 0.5) * (ROW / 2); };
     snap();
     for (const column of columns) { // small bends are taken out of single-file wires
-      const wanted = new Float64Array(column.length);
-      const weights = new Float64Array(column.length).fill(4);
+      const { wanted, weights } = roomFor(column.length + 1);
       column.forEach((thing, position) => {
         wanted[position] = y[thing];
+        weights[position] = 4;
         if (before.count(thing) !== 1) return;
         const segment = before.items[before.start[thing]];
         const straight = y[this.from[segment]] - shift[segment];
@@ -336,13 +335,22 @@ export class Layers {
   }
 }
 
+/** Arrays to work in, at least so long: a small drawing has thousands of columns to spread, and making arrays takes longer. */
+let room = { size: 0 };
+const roomFor = (size) => {
+  if (room.size < size) {
+    const long = 2 * size + 64;
+    const numbers = () => new Float64Array(long);
+    room = { size: long, means: numbers(), totals: numbers(), starts: new Int32Array(long), offset: numbers(), wanted: numbers(), weights: numbers() };
+  }
+  return room;
+};
+
 /** Set the heights nearest to the wanted ones, by weighted least squares, that keep order and room: isotonic regression. */
 const spread = (column, wanted, weights, high, y) => {
   const size = column.length;
-  const means = new Float64Array(size);
-  const totals = new Float64Array(size);
-  const starts = new Int32Array(size + 1);
-  const offset = new Float64Array(size);
+  const { means, totals, starts, offset } = roomFor(size + 1);
+  offset[0] = 0;
   let pools = 0;
   for (let position = 0; position < size; position += 1) {
     if (position) offset[position] = offset[position - 1] + (high[column[position - 1]] + high[column[position]]) / 2;
