@@ -35,6 +35,7 @@ from gatewise.native.tile import (
     dot_tile,
     outer_tile,
 )
+from gatewise.native.vectors import zeros
 
 
 def units(spec: ProductSpec, machine: Machine | None = None) -> int:
@@ -380,7 +381,7 @@ def turning(code: Code, add: bool) -> ir.Function:
     for j, vector in enumerate(inside.transpose([inside.load(inside.at(tile, i * lanes)) for i in range(lanes)])):
         place = inside.at(target, inside.multiply(pitch, j))
         present = builder.icmp_signed("<", inside.number(j), columns)
-        mask = builder.select(present, left, ir.Constant(left.type, None))
+        mask = builder.select(present, left, zeros(left.type))
         inside.store(builder.fadd(vector, inside.load(place, mask)) if add else vector, place, mask)
     builder.ret_void()
     return function
@@ -410,7 +411,7 @@ def transposing(code: Code) -> ir.Function:
         rows = []
         for i in range(lanes):
             present = builder.icmp_signed("<", inside.number(i), count)
-            mask = builder.select(present, left, ir.Constant(left.type, None))
+            mask = builder.select(present, left, zeros(left.type))
             rows.append(inside.load(inside.at(start, inside.multiply(stride, i)), mask))
         for i, row in enumerate(inside.transpose(rows)):
             inside.store(row, inside.at(target, inside.multiply(inside.add(j, i), pitch)))

@@ -14,6 +14,8 @@ from typing import Any
 
 from llvmlite import binding, ir
 
+from gatewise.native.vectors import integers, lanes_of, undefined, vector_of, zeros
+
 I1 = ir.IntType(1)
 I64 = ir.IntType(64)
 POINTER = ir.PointerType()
@@ -212,9 +214,9 @@ class Code(Loops):
         self.machine = machine
         self.size = SIZES[dtype]
         self.lanes = machine.lanes(dtype)
-        self.vector = ir.VectorType(self.element, self.lanes)
-        self.zero = ir.Constant(self.vector, None)
-        self.poison = ir.Constant(self.vector, ir.Undefined)
+        self.vector = vector_of(self.element, self.lanes)
+        self.zero = zeros(self.vector)
+        self.poison = undefined(self.vector)
 
     # ------------------------------------------------------------------------------------------------ memory
 
@@ -235,7 +237,7 @@ class Code(Loops):
         """A vector of entries: all lanes, or the first `count` of them (a mask where it is a register), then zeros."""
         if isinstance(count, int) and count in (-1, self.lanes):
             return self.builder.load(pointer, typ=self.vector, align=self.size)
-        kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), ir.VectorType(I1, self.lanes), self.vector])
+        kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), vector_of(I1, self.lanes), self.vector])
         load = self._intrinsic("llvm.masked.load", kind, "p0")
         return self.builder.call(load, [pointer, ir.Constant(ir.IntType(32), self.size), self._mask(count), self.zero])
 
@@ -244,7 +246,7 @@ class Code(Loops):
         if isinstance(count, int) and count in (-1, self.lanes):
             self.builder.store(value, pointer, align=self.size)
             return
-        kind = ir.FunctionType(ir.VoidType(), [self.vector, POINTER, ir.IntType(32), ir.VectorType(I1, self.lanes)])
+        kind = ir.FunctionType(ir.VoidType(), [self.vector, POINTER, ir.IntType(32), vector_of(I1, self.lanes)])
         store = self._intrinsic("llvm.masked.store", kind, "p0")
         self.builder.call(store, [value, pointer, ir.Constant(ir.IntType(32), self.size), self._mask(count)])
 
@@ -261,15 +263,15 @@ class Code(Loops):
 
     def mask(self, count: Register) -> Register:
         """The mask of the first `count` lanes, for a count that the code computes."""
-        kind = ir.VectorType(I64, self.lanes)
-        start = self.builder.insert_element(ir.Constant(kind, ir.Undefined), count, ir.Constant(ir.IntType(32), 0))
-        spread = self.builder.shuffle_vector(start, ir.Constant(kind, ir.Undefined), _lanes([0] * self.lanes))
-        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), spread)
+        nothing = undefined(vector_of(I64, self.lanes))
+        start = self.builder.insert_element(nothing, count, ir.Constant(ir.IntType(32), 0))
+        spread = self.builder.shuffle_vector(start, nothing, lanes_of([0] * self.lanes))
+        return self.builder.icmp_signed("<", integers(I64, range(self.lanes)), spread)
 
     def _mask(self, count: int | Register) -> Register:
         if not isinstance(count, int):
             return count
-        return ir.Constant(ir.VectorType(I1, self.lanes), [int(lane < count) for lane in range(self.lanes)])
+        return integers(I1, [int(lane < count) for lane in range(self.lanes)])
 
     # ------------------------------------------------------------------------------------------------ vectors
 
@@ -280,7 +282,7 @@ class Code(Loops):
 
     def shuffle(self, x: Register, y: Register, lanes: Sequence[int]) -> Register:
         """The lanes that `lanes` names, those of `y` counted after those of `x`."""
-        return self.builder.shuffle_vector(x, y, _lanes(lanes))
+        return self.builder.shuffle_vector(x, y, lanes_of(lanes))
 
     def transpose(self, rows: Sequence[Register]) -> list[Register]:
         """The columns of a square block of vectors: log2 perfect shuffles, in a loop.
@@ -312,10 +314,6 @@ class Code(Loops):
         name = ".".join(filter(None, [name, f"v{self.lanes}{scalar}", suffix]))
         found = self.builder.module.globals.get(name)
         return found if found is not None else ir.Function(self.builder.module, kind, name)
-
-
-def _lanes(numbers: Sequence[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
 @dataclass(frozen=True)
