@@ -21,6 +21,7 @@ from gatewise.native.blocking import ProductSpec
 from gatewise.native.emit import GRAIN, I8, I64, POINTER, NestEmitter, combined, counted, when, whole
 from gatewise.native.nest import Address, Nest, address_of, nest_of
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
+from gatewise.native.spelling import text_of
 from gatewise.native.tile import Machine
 from gatewise.native.values import (
     Call,
@@ -73,7 +74,7 @@ class Built:
 
     def as_text(self) -> str:
         """The module's text. The objects that it was written with, many times as large, are let go."""
-        text = str(self.module)
+        text = text_of(self.module)
         self._let_go()
         return text
 

@@ -8,6 +8,7 @@ outside.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from llvmlite.ir.instructions import CallInstr
 
 from gatewise.native import arithmetic
 from gatewise.native.arithmetic import literal, memory_type, scalar_type, splat, widened
+from gatewise.native.mathematics import is_long
 from gatewise.native.nest import Address, Item, Nest, Write, strides_of
 from gatewise.native.values import Accumulate, Constant, Map, Value
-from gatewise.native.vectors import integers, lanes_of, splatted, undefined, vector_of, zeros
+from gatewise.native.vectors import integers, lanes_of, splatted, undefined, vector_of, whole, zeros
 
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = ir.PointerType()
@@ -35,15 +38,13 @@ GRAIN = 64
 #: Sums of expressions of up to so many items are kept in this many vectors at once.
 UNROLLED, SMALL_BODY = 4, 24
 
+#: A function like `exp` counts as so many items, and is called where it is needed at more places than these in a row.
+LONG_FUNCTION, PLACES = 24, 8
+
 #: An innermost axis of up to so many full vectors is written out, if that makes no more than so many instructions.
 CHUNKED, WRITTEN_OUT = 4, 320
 
 _NEUTRAL = {"sum": 0, "prod": 1, "any": 0, "all": 1}
-
-
-def whole(number: int) -> ir.Constant:
-    """A known index."""
-    return ir.Constant(I64, number)
 
 
 @contextmanager
@@ -125,8 +126,11 @@ class NestEmitter:
         inner = [item for item in self.nest.items if item.depth == self.rank]
         self._cut_into_chunks(isinstance(start, ir.Constant) and isinstance(stop, ir.Constant), len(inner))
         sums = [w for w in self.nest.writes if w.function and w.reduced and self.rank - 1 in w.reduced]
+        long = [item.value.function for item in self.nest.items if _is_long(item.value)]
+        self.called = {function for function, count in Counter(long).items() if count > PLACES}
+        size = len(inner) + (LONG_FUNCTION - 1) * sum(_is_long(item.value) for item in inner)
         waiting = [w for w in sums if w.function not in ("any", "all")]  # these are done in a cycle, the next can begin
-        if not self.chunks and waiting and len(inner) <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
+        if not self.chunks and waiting and size <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
             self.copies = UNROLLED
         self._level(0)
 
@@ -259,9 +263,12 @@ class NestEmitter:
                 return self._along_lanes(item, operands, lanes)
             return self._after_row(item, operands, lanes, mask)
         assert isinstance(value, Map)
-        return arithmetic.emit(
+        number = arithmetic.emit(
             self.builder, value.function, value.dtype, tuple(o.value.dtype for o in item.operands), *operands
         )
+        if value.function in self.called and isinstance(number, CallInstr):
+            number.attributes.add("noinline")
+        return number
 
     # ------------------------------------------------------------------------------------------------ running totals
 
@@ -591,6 +598,10 @@ class NestEmitter:
             old = self._load(write.address, dtype, 1, None)
             number = combined(builder, str(write.function), dtype, old, number)
         self._store(write.address, number, dtype, 1, None)
+
+
+def _is_long(value: Value) -> bool:
+    return isinstance(value, Map) and is_long(value.function)
 
 
 def _before_first(value: Any) -> ir.Constant:

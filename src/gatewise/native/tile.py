@@ -14,7 +14,7 @@ from typing import Any
 
 from llvmlite import binding, ir
 
-from gatewise.native.vectors import integers, lanes_of, undefined, vector_of, zeros
+from gatewise.native.vectors import integers, lanes_of, undefined, vector_of, whole, zeros
 
 I1 = ir.IntType(1)
 I64 = ir.IntType(64)
@@ -64,7 +64,7 @@ class Loops:
 
     def number(self, value: Index) -> Register:
         """`value` as an operand of an instruction."""
-        return ir.Constant(I64, value) if isinstance(value, int) else value
+        return whole(value) if isinstance(value, int) else value
 
     def add(self, x: Index, y: Index) -> Index:
         """x + y."""

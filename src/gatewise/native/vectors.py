@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-I32 = ir.IntType(32)
+I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
 class Spelled(ir.Constant):  # type: ignore[misc]
@@ -25,6 +25,16 @@ class Spelled(ir.Constant):  # type: ignore[misc]
 
     def _get_reference(self) -> str:
         return self.text
+
+
+@lru_cache(maxsize=4096)
+def whole(number: int) -> ir.Constant:
+    """A known index.
+
+    >>> str(whole(3))
+    'i64 3'
+    """
+    return ir.Constant(I64, number)
 
 
 @cache
@@ -95,4 +105,4 @@ def lanes_of(numbers: Sequence[int]) -> ir.Constant:
     return integers(I32, numbers)
 
 
-__all__ = ["Spelled", "integers", "lanes_of", "splatted", "undefined", "vector_of", "zeros"]
+__all__ = ["Spelled", "integers", "lanes_of", "splatted", "undefined", "vector_of", "whole", "zeros"]
