@@ -126,9 +126,9 @@ class NestEmitter:
         inner = [item for item in self.nest.items if item.depth == self.rank]
         self._cut_into_chunks(isinstance(start, ir.Constant) and isinstance(stop, ir.Constant), len(inner))
         sums = [w for w in self.nest.writes if w.function and w.reduced and self.rank - 1 in w.reduced]
-        long = [item.value.function for item in self.nest.items if _is_long(item.value)]
+        long = [function for item in self.nest.items if (function := _long_function(item.value))]
         self.called = {function for function, count in Counter(long).items() if count > PLACES}
-        size = len(inner) + (LONG_FUNCTION - 1) * sum(_is_long(item.value) for item in inner)
+        size = len(inner) + (LONG_FUNCTION - 1) * sum(bool(_long_function(item.value)) for item in inner)
         waiting = [w for w in sums if w.function not in ("any", "all")]  # these are done in a cycle, the next can begin
         if not self.chunks and waiting and size <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
             self.copies = UNROLLED
@@ -600,8 +600,9 @@ class NestEmitter:
         self._store(write.address, number, dtype, 1, None)
 
 
-def _is_long(value: Value) -> bool:
-    return isinstance(value, Map) and is_long(value.function)
+def _long_function(value: Value) -> str:
+    """The function of a map if it is some tens of instructions, else nothing."""
+    return value.function if isinstance(value, Map) and is_long(value.function) else ""
 
 
 def _before_first(value: Any) -> ir.Constant:

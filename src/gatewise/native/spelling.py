@@ -100,8 +100,8 @@ def _store(made: Any) -> str:
 def _address(made: Any) -> str:
     start = made.pointer
     steps = "".join([f", {index.type} {index.get_reference()}" for index in made.indices])
-    within = " inbounds" if made.inbounds else ""
-    return f"{made.get_reference()} = getelementptr{within} {made.source_etype}, {start.type} {start.get_reference()}{steps}"
+    name = f"getelementptr{' inbounds' if made.inbounds else ''}"
+    return f"{made.get_reference()} = {name} {made.source_etype}, {start.type} {start.get_reference()}{steps}"
 
 
 def _lanes(made: Any) -> str:
