@@ -187,6 +187,7 @@ class _Writer:
             def row(i: Index, height: int) -> None:
                 a_tile = code.at(a, code.multiply(i, chosen.rows * spec.a[0]))
                 place = code.add(code.multiply(i, chosen.rows * spec.c[0]), code.multiply(j, chosen.width * spec.c[1]))
+                a_tile = code.settled(a_tile) if spec.batch else a_tile
                 self._tile(a_tile, b_tile, code.at(c, place), height, width, start, depth)
 
             each_tile(code, *rows, spec.m, chosen.rows, row)

@@ -59,6 +59,7 @@ class Loops:
     def __init__(self, builder: ir.IRBuilder, element: Any):
         self.builder = builder
         self.element = element
+        self.same: Any = None
 
     # ------------------------------------------------------------------------------------------------ integers
 
@@ -192,6 +193,16 @@ class Loops:
         if isinstance(offset, int) and offset == 0:
             return pointer
         return self.builder.gep(pointer, [self.number(offset)], source_etype=self.element)
+
+    def settled(self, pointer: Register) -> Register:
+        """The same address, of which LLVM does not know how it was computed.
+
+        Where loops are nested deep, its loop strength reduction looks for common parts of the addresses of all rows in
+        all loops around them; that was half of what a product took to be made, and no call was quicker for it.
+        """
+        if self.same is None:
+            self.same = ir.InlineAsm(ir.FunctionType(POINTER, [POINTER]), "", "=r,0")
+        return self.builder.call(self.same, [pointer])
 
     def offsets(self, index: Index, sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> list[Index]:
         """How far the entry that is number `index` of axes of these sizes is from the first, by each of the strides."""
