@@ -12,6 +12,7 @@ import numpy as np
 from llvmlite import ir
 
 from gatewise.native import mathematics
+from gatewise.native.vectors import lanes_of, splatted, undefined, vector_of, zeros
 
 I1 = ir.IntType(1)
 _FLOATS: dict[str, Any] = {"float16": ir.HalfType(), "float32": ir.FloatType(), "float64": ir.DoubleType()}
@@ -41,7 +42,7 @@ def memory_type(dtype: np.dtype[Any]) -> Any:
 
 def widened(element: Any, lanes: int) -> Any:
     """A vector type, or for a single lane the type itself."""
-    return element if lanes == 1 else ir.VectorType(element, lanes)
+    return element if lanes == 1 else vector_of(element, lanes)
 
 
 def literal(number: Any, dtype: np.dtype[Any], lanes: int = 1) -> ir.Constant:
@@ -51,7 +52,7 @@ def literal(number: Any, dtype: np.dtype[Any], lanes: int = 1) -> ir.Constant:
         one = ir.Constant(element, float(dtype.type(number)))
     else:
         one = ir.Constant(element, int(number))
-    return one if lanes == 1 else ir.Constant(ir.VectorType(element, lanes), [one] * lanes)
+    return one if lanes == 1 else splatted(one, lanes)
 
 
 def splat(builder: ir.IRBuilder, number: Any, lanes: int) -> Any:
@@ -59,11 +60,10 @@ def splat(builder: ir.IRBuilder, number: Any, lanes: int) -> Any:
     if lanes == 1:
         return number
     if isinstance(number, ir.Constant):
-        return ir.Constant(ir.VectorType(number.type, lanes), [number] * lanes)
-    vector = ir.VectorType(number.type, lanes)
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+        return splatted(number, lanes)
+    nothing = undefined(vector_of(number.type, lanes))
+    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, nothing, lanes_of([0] * lanes))
 
 
 def emit(
@@ -127,7 +127,7 @@ def _floating(builder: ir.IRBuilder, function: str, *operands: Any) -> Any:
 def _integer(builder: ir.IRBuilder, function: str, kind: np.dtype[Any], *operands: Any) -> Any:
     signed = kind.kind == "i"
     x = operands[0]
-    zero = ir.Constant(x.type, None)
+    zero = zeros(x.type)
     match function:
         case "add":
             return builder.add(*operands)
@@ -158,21 +158,21 @@ def _integer(builder: ir.IRBuilder, function: str, kind: np.dtype[Any], *operand
         case "floor" | "ceil" | "round" | "trunc":
             return x
         case "isnan" | "isinf":
-            return ir.Constant(_booleans(x), None)
+            return zeros(_booleans(x))
         case "isfinite":
-            return builder.not_(ir.Constant(_booleans(x), None))
+            return builder.not_(zeros(_booleans(x)))
         case "signbit":
-            return builder.icmp_signed("<", x, zero) if signed else ir.Constant(_booleans(x), None)
+            return builder.icmp_signed("<", x, zero) if signed else zeros(_booleans(x))
         case _:
             return mathematics.emit(function if signed else f"unsigned_{function}", builder, *operands)
 
 
 def _booleans(x: Any) -> Any:
-    return ir.VectorType(I1, x.type.count) if isinstance(x.type, ir.VectorType) else I1
+    return vector_of(I1, x.type.count) if isinstance(x.type, ir.VectorType) else I1
 
 
 def _integer_sign(builder: ir.IRBuilder, x: Any, signed: bool) -> Any:
-    zero = ir.Constant(x.type, None)
+    zero = zeros(x.type)
     positive = builder.zext((builder.icmp_signed if signed else builder.icmp_unsigned)(">", x, zero), x.type)
     if not signed:
         return positive
@@ -190,7 +190,7 @@ def cast(builder: ir.IRBuilder, x: Any, source: np.dtype[Any], target: np.dtype[
     if _HALF in (source, target) and _SINGLE not in (source, target):  # as NumPy does, by way of float32
         return cast(builder, cast(builder, x, source, _SINGLE), _SINGLE, target)
     if target.kind == "b":
-        zero = ir.Constant(x.type, None)
+        zero = zeros(x.type)
         return builder.fcmp_unordered("!=", x, zero) if source.kind == "f" else builder.icmp_signed("!=", x, zero)
     if source.kind == "f":
         if target.kind == "f":
@@ -211,7 +211,7 @@ def _rounded_to_odd(builder: ir.IRBuilder, x: Any, lanes: int) -> Any:
     whole = widened(ir.IntType(32), lanes)
     near = builder.fptrunc(x, single)
     back = builder.fpext(near, double)
-    zero = ir.Constant(double, None)
+    zero = zeros(double)
     below = builder.fcmp_ordered("<", x, zero)
     beyond = builder.select(below, builder.fcmp_ordered("<", back, x), builder.fcmp_ordered(">", back, x))
     inexact = builder.fcmp_ordered("!=", back, x)

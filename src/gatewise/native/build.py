@@ -18,9 +18,10 @@ from llvmlite import ir
 from gatewise.native import convolution, product
 from gatewise.native.arithmetic import memory_type
 from gatewise.native.blocking import ProductSpec
-from gatewise.native.emit import I8, I64, POINTER, NestEmitter, combined, counted, when, whole
+from gatewise.native.emit import GRAIN, I8, I64, POINTER, NestEmitter, combined, counted, when, whole
 from gatewise.native.nest import Address, Nest, address_of, nest_of
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
+from gatewise.native.spelling import text_of
 from gatewise.native.tile import Machine
 from gatewise.native.values import (
     Call,
@@ -51,7 +52,8 @@ PARALLEL = "gatewise_parallel"
 WRITTEN_OUT = 512
 
 #: Functions that handle more arrays than this, none of them larger than `LITTLE`, are not worth LLVM's optimisations,
-#: whose time grows faster than the length of a block.
+#: whose time grows faster than the length of a block. Nor is the function that calls the steps where it hands them more
+#: pointers than this and one leads to a larger array.
 MANY, LITTLE = 64, 4096
 
 #: What a step's function gets a pointer to: an entry of a value, or (with None) an offset in the arena.
@@ -72,7 +74,7 @@ class Built:
 
     def as_text(self) -> str:
         """The module's text. The objects that it was written with, many times as large, are let go."""
-        text = str(self.module)
+        text = text_of(self.module)
         self._let_go()
         return text
 
@@ -171,6 +173,8 @@ class _Builder:
         self.outputs: dict[Value, int] = {}
         self.own_functions: list[Any] = []
         self.donated: dict[int, int] = {}
+        self.handed: list[Place] = []
+        self.arena_start: Any = None
 
     def build(self) -> Built:
         for number, output in enumerate(self.program.outputs):
@@ -311,7 +315,9 @@ class _Builder:
                 builder.call(parallel, [body, self._places(builder, table, places), whole(step.parts)])
                 if step.private:
                     self._join(builder, table, step)
-        if len(self.program.inputs) + len(self.program.outputs) > MANY:
+        many = len(self.program.inputs) + len(self.program.outputs) > MANY
+        large = any(value is not None and value.size > LITTLE for value, _ in self.handed)
+        if many or (large and len(self.handed) > MANY and not self.prefix):
             _leave_as_written(function)
         self._copy_outputs(builder, table)
         status: Any = whole(0)
@@ -341,7 +347,7 @@ class _Builder:
         builder.call(function, [target, source, whole(size), ir.Constant(ir.IntType(1), 0)])
 
     def _table_entry(self, builder: ir.IRBuilder, table: Any, number: int) -> Any:
-        place = builder.gep(table, [whole(number)], source_etype=POINTER)
+        place = builder.gep(table, [whole(number)], source_etype=POINTER) if number else table
         return builder.load(place, typ=POINTER)
 
     def _pointer(self, builder: ir.IRBuilder, table: Any, value: Value) -> Any:
@@ -355,8 +361,12 @@ class _Builder:
         return self._arena_pointer(builder, table, self.offsets.get(value, 0))  # what has no entries lies nowhere
 
     def _arena_pointer(self, builder: ir.IRBuilder, table: Any, offset: int) -> Any:
-        arena = self._table_entry(builder, table, len(self.program.inputs) + len(self.program.outputs))
-        return builder.gep(arena, [whole(offset)], source_etype=I8)
+        if self.arena_start is None:
+            with builder.goto_entry_block():
+                self.arena_start = self._table_entry(
+                    builder, table, len(self.program.inputs) + len(self.program.outputs)
+                )
+        return builder.gep(self.arena_start, [whole(offset)], source_etype=I8) if offset else self.arena_start
 
     def _constant(self, value: Constant) -> Any:
         name = f"{self.prefix}constant_{value.number}"
@@ -381,6 +391,7 @@ class _Builder:
         with builder.goto_entry_block():
             row = builder.alloca(ir.ArrayType(POINTER, max(len(places), 1)))
         row.type = POINTER  # llvmlite gives it a type of its own; for LLVM pointers are all alike
+        self.handed += places
         for number, place in enumerate(places):
             value, offset = place
             if value is None:
@@ -460,7 +471,7 @@ class _Builder:
         if step.parts == 1:
             emitter.emit(whole(0), whole(length))
             return
-        grain = 64 if len(nest.extents) == 1 else 1
+        grain = GRAIN if len(nest.extents) == 1 else 1
         share = -(-length // (step.parts * grain)) * grain
         start = builder.mul(part, whole(share))
         stop = builder.add(start, whole(share))
@@ -580,7 +591,7 @@ class _Builder:
 
     @staticmethod
     def _set(builder: ir.IRBuilder, table: Any, number: int, pointer: Any) -> None:
-        builder.store(pointer, builder.gep(table, [whole(number)], source_etype=POINTER))
+        builder.store(pointer, builder.gep(table, [whole(number)], source_etype=POINTER) if number else table)
 
     @staticmethod
     def _run(builder: ir.IRBuilder, inner: _Inner, table: Any, status: Any) -> None:

@@ -683,7 +683,7 @@ class _Correlation:
         def kernels(j: Index, width: int) -> None:
             start = code.multiply(j, self.width * code.lanes)
             columns = [(i * code.lanes, code.lanes) for i in range(width)]
-            sums = outer_tile(code, a, code.at(gradient, start), offsets, columns, axes)
+            sums = outer_tile(code, code.settled(a), code.at(gradient, start), offsets, columns, axes)
             for row, vectors in enumerate(sums):
                 for i, vector in enumerate(vectors):
                     there = code.at(code.at(place, start), row * self.pitch + i * code.lanes)

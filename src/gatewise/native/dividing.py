@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 _SYMBOL = r'@"?([^"\s(),=]+)"?'
 _NAME = re.compile(_SYMBOL)
 _REGISTER = re.compile(r' %"?[\w.$-]+"?')
-_FUNCTION = re.compile(rf"^define ([^@\n]*){_SYMBOL}(\(.*\))([^)\n{{]*)(?s:.*?)^}}\n?", re.MULTILINE)
+_HEAD = re.compile(rf"define ([^@\n]*){_SYMBOL}(\(.*\))([^)\n{{]*)")
 _VARIABLE = re.compile(rf"^{_SYMBOL} = (internal|private) (global|constant) .*\n?", re.MULTILINE)
 
-_Found = Mapping[str, re.Match[str]]
+
+@dataclass(frozen=True)
+class _Function:
+    """The text of a function, and parts of its first line."""
+
+    text: str
+    before: str  # what stands before its name: linkage and what it returns
+    name: str
+    arguments: str
+    attributes: str
+
+
+_Functions = Mapping[str, _Function]
+_Variables = Mapping[str, re.Match[str]]
 
 
 def divided(text: str, count: int) -> list[str]:
@@ -41,25 +55,39 @@ def divided(text: str, count: int) -> list[str]:
     """
     if count < 2:
         return [text]
-    functions = {match[2]: match for match in _FUNCTION.finditer(text)}
-    variables = {match[1]: match for match in _VARIABLE.finditer(text)}
-    inlined = {name for name, match in functions.items() if "alwaysinline" in match[4]}
+    functions, rest = _functions(text)
+    variables = {match[1]: match for match in _VARIABLE.finditer(rest)}
+    inlined = {name for name, function in functions.items() if "alwaysinline" in function.attributes}
     uses = _uses(functions, inlined)
     lengths = {
-        name: len(functions[name][0]) + sum(len(functions[used][0]) for used in names & inlined)
+        name: len(functions[name].text) + sum(len(functions[used].text) for used in names & inlined)
         for name, names in uses.items()
     }
     groups: list[list[str]] = [[] for _ in range(count)]
     for name in sorted(uses, key=lambda name: -lengths[name]):
         min(groups, key=lambda group: sum(lengths[member] for member in group)).append(name)
-    rest = _VARIABLE.sub("", _FUNCTION.sub("", text))
+    rest = _VARIABLE.sub("", rest)
     modules = [_module(functions, variables, group, uses, inlined, not i) for i, group in enumerate(groups) if group]
     return [rest + module for module in modules]
 
 
-def _uses(functions: _Found, inlined: set[str]) -> dict[str, set[str]]:
+def _functions(text: str) -> tuple[dict[str, _Function], str]:
+    """The functions that a module defines, and the rest of it."""
+    text = f"\n{text}"
+    functions, rest, done = {}, [], 1
+    while (start := text.find("\ndefine ", done - 1) + 1) > 0:
+        head = _HEAD.match(text, start)
+        assert head is not None
+        rest.append(text[done:start])
+        done = text.find("\n}", head.end()) + 2
+        done += text.startswith("\n", done)
+        functions[head[2]] = _Function(text[start:done], head[1], head[2], head[3], head[4])
+    return functions, "".join([*rest, text[done:]])
+
+
+def _uses(functions: _Functions, inlined: set[str]) -> dict[str, set[str]]:
     """The names that each function uses, those of functions that are written out in it included."""
-    named = {name: set(_NAME.findall(match[0])) - {name} for name, match in functions.items()}
+    named = {name: set(_NAME.findall(function.text)) - {name} for name, function in functions.items()}
     uses = {}
     for name in functions:
         if name in inlined:
@@ -75,8 +103,8 @@ def _uses(functions: _Found, inlined: set[str]) -> dict[str, set[str]]:
 
 
 def _module(
-    functions: _Found,
-    variables: _Found,
+    functions: _Functions,
+    variables: _Variables,
     group: Sequence[str],
     uses: Mapping[str, set[str]],
     inlined: set[str],
@@ -92,12 +120,12 @@ def _module(
             lines.append(match[0].replace(match[2], "hidden", 1))
         elif name in used:
             lines.append(f'@"{name}" = external hidden global i8\n')
-    for name, match in functions.items():
-        shared = match[1].replace("internal ", "hidden ")
+    for name, function in functions.items():
+        shared = function.before.replace("internal ", "hidden ")
         if name in group:
-            lines.append(match[0].replace(match[1], shared, 1) if match[1] else match[0])
+            lines.append(function.text.replace(function.before, shared, 1) if function.before else function.text)
         elif name in used and name in inlined:
-            lines.append(match[0])
+            lines.append(function.text)
         elif name in used:
-            lines.append(f'declare {shared}@"{name}"{_REGISTER.sub("", match[3])}\n')
+            lines.append(f'declare {shared}@"{name}"{_REGISTER.sub("", function.arguments)}\n')
     return "".join(lines)

@@ -8,6 +8,7 @@ outside.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from llvmlite.ir.instructions import CallInstr
 
 from gatewise.native import arithmetic
 from gatewise.native.arithmetic import literal, memory_type, scalar_type, splat, widened
+from gatewise.native.mathematics import is_long
 from gatewise.native.nest import Address, Item, Nest, Write, strides_of
 from gatewise.native.values import Accumulate, Constant, Map, Value
+from gatewise.native.vectors import integers, lanes_of, splatted, undefined, vector_of, whole, zeros
 
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = ir.PointerType()
@@ -28,18 +32,19 @@ POINTER = ir.PointerType()
 #: Entries after which running sums are folded into the total.
 BLOCK = 4096
 
+#: Parts of a single loop begin at multiples of so many entries.
+GRAIN = 64
+
 #: Sums of expressions of up to so many items are kept in this many vectors at once.
 UNROLLED, SMALL_BODY = 4, 24
+
+#: A function like `exp` counts as so many items, and is called where it is needed at more places than these in a row.
+LONG_FUNCTION, PLACES = 24, 8
 
 #: An innermost axis of up to so many full vectors is written out, if that makes no more than so many instructions.
 CHUNKED, WRITTEN_OUT = 4, 320
 
 _NEUTRAL = {"sum": 0, "prod": 1, "any": 0, "all": 1}
-
-
-def whole(number: int) -> ir.Constant:
-    """A known index."""
-    return ir.Constant(I64, number)
 
 
 @contextmanager
@@ -121,7 +126,11 @@ class NestEmitter:
         inner = [item for item in self.nest.items if item.depth == self.rank]
         self._cut_into_chunks(isinstance(start, ir.Constant) and isinstance(stop, ir.Constant), len(inner))
         sums = [w for w in self.nest.writes if w.function and w.reduced and self.rank - 1 in w.reduced]
-        if not self.chunks and sums and len(inner) <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
+        long = [function for item in self.nest.items if (function := _long_function(item.value))]
+        self.called = {function for function, count in Counter(long).items() if count > PLACES}
+        size = len(inner) + (LONG_FUNCTION - 1) * sum(bool(_long_function(item.value)) for item in inner)
+        waiting = [w for w in sums if w.function not in ("any", "all")]  # these are done in a cycle, the next can begin
+        if not self.chunks and waiting and size <= SMALL_BODY and self.nest.extents[-1] >= UNROLLED * self.lanes:
             self.copies = UNROLLED
         self._level(0)
 
@@ -174,36 +183,54 @@ class NestEmitter:
         if self.chunks:
             for copy, (place, lanes) in enumerate(self.chunks):
                 self._body(whole(place), lanes, None, copy)
-        elif self.running and length > 2 * BLOCK:
+        elif any(running.lost is not None for running in self.running) and length > 2 * BLOCK:
             with counted(builder, start, stop, BLOCK) as first:
                 last = builder.add(first, whole(BLOCK))
                 last = builder.select(builder.icmp_signed("<", last, stop), last, stop)
                 self._vectors(first, last)
                 for running in self.running:
-                    self._fold(running)
+                    if running.lost is not None:
+                        self._fold(running)
         else:
             self._vectors(start, stop)
 
     def _vectors(self, start: Any, stop: Any) -> None:
+        """The innermost loop: several vectors at a time, single vectors, and what is left under a mask, if anything."""
         builder, lanes = self.builder, self.lanes
-        step = lanes * self.copies
         known = isinstance(start, ir.Constant) and isinstance(stop, ir.Constant)
-        rest = start
-        for size, copies in ((step, self.copies), (lanes, 1)) if self.copies > 1 else ((step, 1),):
-            length = builder.sub(stop, rest)
-            count = builder.and_(length, whole(-size)) if size & (size - 1) == 0 else length
-            end = builder.add(rest, count)
-            if not known or stop.constant - start.constant >= size:
-                with counted(builder, rest, end, size) as index:
+        # What is left over by steps of a size that divides all starts is the same wherever anything is left.
+        length = stop.constant - start.constant if known else self.nest.extents[-1]
+        step = lanes * self.copies
+        told = known or GRAIN % step == 0
+        for copies in (self.copies, 1) if self.copies > 1 else (1,):
+            size = lanes * copies
+            if known:
+                end = whole(stop.constant - length % size)
+            else:
+                end = builder.add(start, builder.and_(builder.sub(stop, start), whole(-size)))
+            if not told or length >= size:
+                with counted(builder, start, end, size) as index:
                     for copy in range(copies):
                         self._body(builder.add(index, whole(copy * lanes)) if copy else index, lanes, None, copy)
-            rest = end
-        if lanes == 1 or (known and (stop.constant - start.constant) % lanes == 0):
+            start, length = end, length % size if told else length
+            if told and not length:
+                return
+        if lanes == 1:
             return
-        with when(builder, builder.icmp_signed("<", rest, stop)):
-            left = splat(builder, builder.sub(stop, rest), lanes)
-            counting = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
-            self._body(rest, lanes, builder.icmp_signed("<", counting, left), 0)
+        if known:
+            self._body(start, lanes, self._first(length), 0)
+            return
+        with when(builder, builder.icmp_signed("<", start, stop)):
+            if told:
+                mask = self._first(length)
+            else:
+                left = splat(builder, builder.sub(stop, start), lanes)
+                mask = builder.icmp_signed("<", integers(I64, range(lanes)), left)
+            self._body(start, lanes, mask, 0)
+
+    def _first(self, count: int) -> ir.Constant:
+        """The mask of so many lanes."""
+        return integers(I1, [int(lane < count) for lane in range(self.lanes)])
 
     def _body(self, index: Any, lanes: int, mask: Any, copy: int) -> None:
         self.indices.append(index)
@@ -236,9 +263,12 @@ class NestEmitter:
                 return self._along_lanes(item, operands, lanes)
             return self._after_row(item, operands, lanes, mask)
         assert isinstance(value, Map)
-        return arithmetic.emit(
+        number = arithmetic.emit(
             self.builder, value.function, value.dtype, tuple(o.value.dtype for o in item.operands), *operands
         )
+        if value.function in self.called and isinstance(number, CallInstr):
+            number.attributes.add("noinline")
+        return number
 
     # ------------------------------------------------------------------------------------------------ running totals
 
@@ -264,16 +294,16 @@ class NestEmitter:
             return total
         if value.function == "sum" and dtype != np.float16:  # of which every sum is rounded, so the order tells
             sums, step = operands[0], 1
-            nothing = ir.Constant(sums.type, [_before_first(value)] * lanes)
+            nothing = splatted(_before_first(value), lanes)
             while step < lanes:
                 places = [lanes + i - step if i >= step else i for i in range(lanes)]
-                behind = builder.shuffle_vector(nothing, sums, ir.Constant(ir.VectorType(I32, lanes), places))
+                behind = builder.shuffle_vector(nothing, sums, lanes_of(places))
                 sums = combined(builder, "sum", dtype, sums, behind)
                 step *= 2
             last = builder.extract_element(sums, ir.Constant(I32, lanes - 1))
             builder.store(combined(builder, "sum", dtype, total, last), register)
             return combined(builder, "sum", dtype, splat(builder, total, lanes), sums)
-        made: Any = ir.Constant(widened(kind, lanes), ir.Undefined)
+        made: Any = undefined(widened(kind, lanes))
         for lane in range(lanes):
             place = ir.Constant(I32, lane)
             total = _continued(builder, value, total, *[builder.extract_element(x, place) for x in operands])
@@ -302,8 +332,8 @@ class NestEmitter:
         builder, axis = self.builder, item.along
         assert axis is not None
         index = self._lane_indices(axis, lanes)
-        first = builder.icmp_signed("==", index, ir.Constant(index.type, None))
-        return builder.select(first, ir.Constant(factor.type, None), factor)
+        first = builder.icmp_signed("==", index, zeros(index.type))
+        return builder.select(first, zeros(factor.type), factor)
 
     def _operand(self, item: Item, lanes: int) -> Any:
         number = self.numbers[item]
@@ -314,7 +344,7 @@ class NestEmitter:
         index = self.indices[axis]
         if axis < self.rank - 1 or lanes == 1:
             return index
-        counting = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
+        counting = integers(I64, range(lanes))
         return self.builder.add(splat(self.builder, index, lanes), counting)
 
     # ----------------------------------------------------------------------------------------------------- addresses
@@ -322,12 +352,13 @@ class NestEmitter:
     def _entry(self, address: Address, lanes: int) -> tuple[Any, Any, int]:
         """Pointer to the base, index of the first entry or of every lane's, and the step from lane to lane."""
         builder = self.builder
-        index: Any = whole(0)
+        index: Any = None
         inner = address.strides[-1] if self.rank and len(self.indices) == self.rank else 0
         for axis, stride in enumerate(address.strides[: len(self.indices)]):
             if stride:
                 part = self.indices[axis] if stride == 1 else builder.mul(self.indices[axis], whole(stride))
-                index = builder.add(index, part)
+                index = part if index is None else builder.add(index, part)
+        index = whole(0) if index is None else index
         varying = None
         for item, stride in address.dynamic:
             number = self.numbers[item]
@@ -339,8 +370,7 @@ class NestEmitter:
         if varying is not None:
             index = builder.add(splat(builder, index, lanes), varying)
             if inner:
-                counting = [lane * inner for lane in range(lanes)]
-                index = builder.add(index, ir.Constant(ir.VectorType(I64, lanes), counting))
+                index = builder.add(index, integers(I64, [lane * inner for lane in range(lanes)]))
         return self._base(address.base, address.offset), index, inner
 
     def _base(self, value: Value, offset: int = 0) -> Any:
@@ -368,33 +398,33 @@ class NestEmitter:
             place = builder.gep(base, [last], source_etype=element)
             vector = widened(element, lanes)
             forward = builder.load(place, typ=vector, align=dtype.itemsize)
-            turned = ir.Constant(ir.VectorType(I32, lanes), list(reversed(range(lanes))))
-            number = builder.shuffle_vector(forward, ir.Constant(vector, ir.Undefined), turned)
+            turned = lanes_of(range(lanes - 1, -1, -1))
+            number = builder.shuffle_vector(forward, undefined(vector), turned)
         else:
-            steps = ir.Constant(ir.VectorType(I64, lanes), [lane * inner for lane in range(lanes)])
+            steps = integers(I64, [lane * inner for lane in range(lanes)])
             number = self._gather(base, builder.add(splat(builder, index, lanes), steps), element, lanes, mask)
         if dtype.kind == "b":
-            number = builder.icmp_unsigned("!=", number, ir.Constant(number.type, None))
+            number = builder.icmp_unsigned("!=", number, zeros(number.type))
         return number
 
     def _gather(self, base: Any, index: Any, element: Any, lanes: int, mask: Any) -> Any:
         builder = self.builder
-        pointers = ir.VectorType(POINTER, lanes)
+        pointers = vector_of(POINTER, lanes)
         places = _vector_gep(builder, base, index, element, pointers)
-        vector = ir.VectorType(element, lanes)
-        bits = ir.VectorType(I1, lanes)
-        mask = mask if mask is not None else ir.Constant(bits, [ir.Constant(I1, 1)] * lanes)
+        vector = vector_of(element, lanes)
+        bits = vector_of(I1, lanes)
+        mask = mask if mask is not None else splatted(ir.Constant(I1, 1), lanes)
         name = f"llvm.masked.gather.v{lanes}{_suffix(element)}.v{lanes}p0"
         function = _declared(builder.module, name, ir.FunctionType(vector, [pointers, I32, bits, vector]))
-        return builder.call(function, [places, ir.Constant(I32, _bytes(element)), mask, ir.Constant(vector, None)])
+        return builder.call(function, [places, ir.Constant(I32, _bytes(element)), mask, zeros(vector)])
 
     def _masked(self, action: str, vector: Any, align: int, place: Any, mask: Any, value: Any = None) -> Any:
         builder = self.builder
-        bits = ir.VectorType(I1, vector.count)
+        bits = vector_of(I1, vector.count)
         name = f"llvm.masked.{action}.v{vector.count}{_suffix(vector.element)}.p0"
         if action == "load":
             function = _declared(builder.module, name, ir.FunctionType(vector, [POINTER, I32, bits, vector]))
-            return builder.call(function, [place, ir.Constant(I32, align), mask, ir.Constant(vector, None)])
+            return builder.call(function, [place, ir.Constant(I32, align), mask, zeros(vector)])
         function = _declared(builder.module, name, ir.FunctionType(ir.VoidType(), [vector, POINTER, I32, bits]))
         return builder.call(function, [value, place, ir.Constant(I32, align), mask])
 
@@ -416,12 +446,12 @@ class NestEmitter:
                 self._masked("store", number.type, dtype.itemsize, place, mask, number)
             return
         if _lanes_of(index) == 1:
-            steps = ir.Constant(ir.VectorType(I64, lanes), [lane * inner for lane in range(lanes)])
+            steps = integers(I64, [lane * inner for lane in range(lanes)])
             index = builder.add(splat(builder, index, lanes), steps)
-        pointers = ir.VectorType(POINTER, lanes)
+        pointers = vector_of(POINTER, lanes)
         places = _vector_gep(builder, base, index, element, pointers)
-        bits = ir.VectorType(I1, lanes)
-        mask = mask if mask is not None else ir.Constant(bits, [ir.Constant(I1, 1)] * lanes)
+        bits = vector_of(I1, lanes)
+        mask = mask if mask is not None else splatted(ir.Constant(I1, 1), lanes)
         name = f"llvm.masked.scatter.v{lanes}{_suffix(element)}.v{lanes}p0"
         function = _declared(builder.module, name, ir.FunctionType(ir.VoidType(), [number.type, pointers, I32, bits]))
         builder.call(function, [number, places, ir.Constant(I32, dtype.itemsize), mask])
@@ -570,6 +600,11 @@ class NestEmitter:
         self._store(write.address, number, dtype, 1, None)
 
 
+def _long_function(value: Value) -> str:
+    """The function of a map if it is some tens of instructions, else nothing."""
+    return value.function if isinstance(value, Map) and is_long(value.function) else ""
+
+
 def _before_first(value: Any) -> ir.Constant:
     """What running totals begin with, so that the first is what comes in, a negative zero too."""
     dtype = value.dtype
@@ -618,11 +653,15 @@ def combined(builder: ir.IRBuilder, function: str, dtype: np.dtype[Any], x: Any,
 
 def horizontal(builder: ir.IRBuilder, function: str, dtype: np.dtype[Any], vector: Any, lanes: int) -> Any:
     """All lanes of a vector as one number, in a fixed order."""
+    if dtype.kind == "b":
+        name = f"llvm.vector.reduce.{'or' if function in ('any', 'max') else 'and'}.v{lanes}i1"
+        reduce = None if lanes == 1 else _declared(builder.module, name, ir.FunctionType(I1, [vector.type]))
+        return vector if reduce is None else builder.call(reduce, [vector])
     while lanes > 1:
         half = lanes // 2
-        nothing = ir.Constant(vector.type, ir.Undefined)
-        low = ir.Constant(ir.VectorType(I32, half), list(range(half)))
-        high = ir.Constant(ir.VectorType(I32, half), list(range(half, lanes)))
+        nothing = undefined(vector.type)
+        low = lanes_of(range(half))
+        high = lanes_of(range(half, lanes))
         one, two = builder.shuffle_vector(vector, nothing, low), builder.shuffle_vector(vector, nothing, high)
         if half == 1:
             zero = ir.Constant(I32, 0)

@@ -50,10 +50,10 @@ def is_arm() -> bool:
     return bool(llvm.get_default_triple().startswith(("aarch64", "arm64")))
 
 
-def target_machine() -> Any:
-    """The processor at hand, with all it can do."""
+def target_machine(quickly: bool = False) -> Any:
+    """The processor at hand, with all it can do; for code that is to be made `quickly`, rather than be quick."""
     name, features = _host()
-    return _target().create_target_machine(cpu=name, features=features, opt=2)
+    return _target().create_target_machine(cpu=name, features=features, opt=0 if quickly else 2)
 
 
 def processor() -> str:
@@ -76,12 +76,13 @@ class Code:
     defined: tuple[str, ...]  # functions that can be called from outside
 
 
-def machine_code(text: str, threads: int = 1) -> Code:
+def machine_code(text: str, threads: int = 1, quickly: bool = False) -> Code:
     """Machine code for a module.
 
     Args:
         text: The module in LLVM's language.
         threads: How many threads may work on it; a long module is divided among them. The code is the same.
+        quickly: Leave the code as it is written, which takes a third of the time: for what no call spends long in.
 
     Raises:
         RuntimeError: It is not well formed.
@@ -92,20 +93,20 @@ def machine_code(text: str, threads: int = 1) -> Code:
     """
     parts = divided(text, min(threads, len(text) // WORTH_A_THREAD))
     if len(parts) == 1:
-        made = [_compiled(parts[0])]
+        made = [_compiled(parts[0], quickly)]
     else:
         with ThreadPoolExecutor(len(parts) - 1) as others:
-            started = [others.submit(_compiled, part) for part in parts[1:]]
-            made = [_compiled(parts[0]), *[part.result() for part in started]]
+            started = [others.submit(_compiled, part, quickly) for part in parts[1:]]
+            made = [_compiled(parts[0], quickly), *[part.result() for part in started]]
     known = {name for _, _, inside in made for name in inside}
     external = dict.fromkeys(name for _, used, _ in made for name in used if name not in known)
     defined = [name for _, _, inside in made for name, hidden in inside.items() if not hidden]
     return Code(text, tuple(data for data, _, _ in made), tuple(external), tuple(defined))
 
 
-def _compiled(text: str) -> tuple[bytes, list[str], dict[str, bool]]:
+def _compiled(text: str, quickly: bool) -> tuple[bytes, list[str], dict[str, bool]]:
     """An object file of a module, the names that it uses from outside, and those it defines: whether each is hidden."""
-    machine, module = target_machine(), _parsed(text, llvm.create_context())
+    machine, module = target_machine(quickly), _parsed(text, llvm.create_context())
     functions = list(module.functions)
     items = functions + list(module.global_variables)
     used = [item.name for item in items if item.is_declaration and not item.name.startswith("llvm.")]
@@ -115,7 +116,8 @@ def _compiled(text: str) -> tuple[bytes, list[str], dict[str, bool]]:
         for item in items
         if not item.is_declaration and item.linkage not in own
     }
-    _optimise(module, machine)
+    if not quickly:
+        _optimise(module, machine)
     return _emitted(machine, module), used, inside
 
 

@@ -71,6 +71,11 @@ def emit(name: str, builder: ir.IRBuilder, *operands: ir.Value) -> ir.Value:
     return builder.call(_function(builder.module, name, operands[0].type, len(operands)), operands)
 
 
+def is_long(name: str) -> bool:
+    """Whether a function is some tens of instructions, and therefore one of the module."""
+    return name in FUNCTIONS and name not in _SHORT
+
+
 def _function(module: ir.Module, name: str, kind: ir.Type, count: int) -> ir.Function:
     """The function of `module` that computes `name` for this type; written when first asked for."""
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from gatewise.native.vectors import splatted, vector_of
+
 
 @dataclass(frozen=True)
 class Format:
@@ -57,7 +59,7 @@ def lanes(kind: ir.Type) -> int:
 
 def like(kind: ir.Type, entry: ir.Type) -> ir.Type:
     """A type of as many lanes as `kind`, of other entries."""
-    return ir.VectorType(entry, kind.count) if isinstance(kind, ir.VectorType) else entry
+    return vector_of(entry, kind.count) if isinstance(kind, ir.VectorType) else entry
 
 
 def suffix(kind: ir.Type) -> str:
@@ -75,19 +77,8 @@ def constant(kind: ir.Type, number: float) -> ir.Constant:
         number = number - 2**width if width > 1 and number >> (width - 1) else number
     scalar = ir.Constant(element(kind), number)
     if isinstance(kind, ir.VectorType):
-        return Splat(kind, scalar)
+        return splatted(scalar, kind.count)
     return scalar
-
-
-class Splat(ir.Constant):  # type: ignore[misc]
-    """A vector of equal constants, in LLVM's short form."""
-
-    def __init__(self, kind: ir.VectorType, scalar: ir.Constant) -> None:
-        super().__init__(kind, None)
-        self.text = f"splat ({kind.element} {scalar.get_reference()})"
-
-    def _get_reference(self) -> str:
-        return self.text
 
 
 class Number:

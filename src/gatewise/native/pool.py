@@ -23,7 +23,7 @@ from functools import lru_cache
 import llvmlite.binding as llvm
 
 from gatewise.errors import InputError
-from gatewise.native.machine import Library, function_at
+from gatewise.native.machine import Library, function_at, machine_code
 
 #: The symbol under which programs find the function that shares work.
 PARALLEL = "gatewise_parallel"
@@ -111,7 +111,8 @@ class _Runtime:
 
     def __init__(self) -> None:
         used = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _USED}
-        self.library = Library(_written(), used, lasting=True)
+        # Who shares work is done with this code in some tens of nanoseconds, but a first call waits until it is made.
+        self.library = Library(machine_code(_written(), quickly=True), used, lasting=True)
         self._allow = self._action("gatewise_allow", ctypes.c_int64)
         self._set_looks = self._action("gatewise_set_looks", ctypes.c_int64)
         self._pause = self._action("gatewise_pause", ctypes.c_int64)
@@ -188,6 +189,7 @@ declare i32 @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i64 @PyThread_start_new_thread(ptr, ptr)
 declare i32 @PyGILState_Ensure()
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @PyGILState_Release(i32)
 
 @busy = internal global i64 0, align 128
@@ -208,7 +210,7 @@ define void @gatewise_reset() {{
   store i64 0, ptr @workers
   store i64 0, ptr @remaining
   store ptr null, ptr @finished
-  store [{MOST} x [16 x i64]] zeroinitializer, ptr @boxes
+  call void @llvm.memset.p0.i64(ptr @boxes, i8 0, i64 {MOST * 128}, i1 false)
   store atomic i64 0, ptr @busy seq_cst, align 8
   ret void
 }}

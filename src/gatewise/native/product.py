@@ -35,6 +35,7 @@ from gatewise.native.tile import (
     dot_tile,
     outer_tile,
 )
+from gatewise.native.vectors import zeros
 
 
 def units(spec: ProductSpec, machine: Machine | None = None) -> int:
@@ -186,6 +187,7 @@ class _Writer:
             def row(i: Index, height: int) -> None:
                 a_tile = code.at(a, code.multiply(i, chosen.rows * spec.a[0]))
                 place = code.add(code.multiply(i, chosen.rows * spec.c[0]), code.multiply(j, chosen.width * spec.c[1]))
+                a_tile = code.settled(a_tile) if spec.batch else a_tile
                 self._tile(a_tile, b_tile, code.at(c, place), height, width, start, depth)
 
             each_tile(code, *rows, spec.m, chosen.rows, row)
@@ -380,7 +382,7 @@ def turning(code: Code, add: bool) -> ir.Function:
     for j, vector in enumerate(inside.transpose([inside.load(inside.at(tile, i * lanes)) for i in range(lanes)])):
         place = inside.at(target, inside.multiply(pitch, j))
         present = builder.icmp_signed("<", inside.number(j), columns)
-        mask = builder.select(present, left, ir.Constant(left.type, None))
+        mask = builder.select(present, left, zeros(left.type))
         inside.store(builder.fadd(vector, inside.load(place, mask)) if add else vector, place, mask)
     builder.ret_void()
     return function
@@ -410,7 +412,7 @@ def transposing(code: Code) -> ir.Function:
         rows = []
         for i in range(lanes):
             present = builder.icmp_signed("<", inside.number(i), count)
-            mask = builder.select(present, left, ir.Constant(left.type, None))
+            mask = builder.select(present, left, zeros(left.type))
             rows.append(inside.load(inside.at(start, inside.multiply(stride, i)), mask))
         for i, row in enumerate(inside.transpose(rows)):
             inside.store(row, inside.at(target, inside.multiply(inside.add(j, i), pitch)))

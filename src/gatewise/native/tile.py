@@ -16,6 +16,8 @@ from llvmlite import ir
 
 from gatewise.native.machine import features, is_arm
 
+from gatewise.native.vectors import integers, lanes_of, undefined, vector_of, whole, zeros
+
 I1 = ir.IntType(1)
 I64 = ir.IntType(64)
 POINTER = ir.PointerType()
@@ -61,12 +63,13 @@ class Loops:
     def __init__(self, builder: ir.IRBuilder, element: Any):
         self.builder = builder
         self.element = element
+        self.same: Any = None
 
     # ------------------------------------------------------------------------------------------------ integers
 
     def number(self, value: Index) -> Register:
         """`value` as an operand of an instruction."""
-        return ir.Constant(I64, value) if isinstance(value, int) else value
+        return whole(value) if isinstance(value, int) else value
 
     def add(self, x: Index, y: Index) -> Index:
         """x + y."""
@@ -195,6 +198,16 @@ class Loops:
             return pointer
         return self.builder.gep(pointer, [self.number(offset)], source_etype=self.element)
 
+    def settled(self, pointer: Register) -> Register:
+        """The same address, of which LLVM does not know how it was computed.
+
+        Where loops are nested deep, its loop strength reduction looks for common parts of the addresses of all rows in
+        all loops around them; that was half of what a product took to be made, and no call was quicker for it.
+        """
+        if self.same is None:
+            self.same = ir.InlineAsm(ir.FunctionType(POINTER, [POINTER]), "", "=r,0")
+        return self.builder.call(self.same, [pointer])
+
     def offsets(self, index: Index, sizes: Sequence[int], strides: Sequence[Sequence[int]]) -> list[Index]:
         """How far the entry that is number `index` of axes of these sizes is from the first, by each of the strides."""
         steps: list[Index] = [0] * len(strides)
@@ -216,9 +229,9 @@ class Code(Loops):
         self.machine = machine
         self.size = SIZES[dtype]
         self.lanes = machine.lanes(dtype)
-        self.vector = ir.VectorType(self.element, self.lanes)
-        self.zero = ir.Constant(self.vector, None)
-        self.poison = ir.Constant(self.vector, ir.Undefined)
+        self.vector = vector_of(self.element, self.lanes)
+        self.zero = zeros(self.vector)
+        self.poison = undefined(self.vector)
 
     # ------------------------------------------------------------------------------------------------ memory
 
@@ -239,7 +252,7 @@ class Code(Loops):
         """A vector of entries: all lanes, or the first `count` of them (a mask where it is a register), then zeros."""
         if isinstance(count, int) and count in (-1, self.lanes):
             return self.builder.load(pointer, typ=self.vector, align=self.size)
-        kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), ir.VectorType(I1, self.lanes), self.vector])
+        kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), vector_of(I1, self.lanes), self.vector])
         load = self._intrinsic("llvm.masked.load", kind, "p0")
         return self.builder.call(load, [pointer, ir.Constant(ir.IntType(32), self.size), self._mask(count), self.zero])
 
@@ -248,7 +261,7 @@ class Code(Loops):
         if isinstance(count, int) and count in (-1, self.lanes):
             self.builder.store(value, pointer, align=self.size)
             return
-        kind = ir.FunctionType(ir.VoidType(), [self.vector, POINTER, ir.IntType(32), ir.VectorType(I1, self.lanes)])
+        kind = ir.FunctionType(ir.VoidType(), [self.vector, POINTER, ir.IntType(32), vector_of(I1, self.lanes)])
         store = self._intrinsic("llvm.masked.store", kind, "p0")
         self.builder.call(store, [value, pointer, ir.Constant(ir.IntType(32), self.size), self._mask(count)])
 
@@ -265,15 +278,15 @@ class Code(Loops):
 
     def mask(self, count: Register) -> Register:
         """The mask of the first `count` lanes, for a count that the code computes."""
-        kind = ir.VectorType(I64, self.lanes)
-        start = self.builder.insert_element(ir.Constant(kind, ir.Undefined), count, ir.Constant(ir.IntType(32), 0))
-        spread = self.builder.shuffle_vector(start, ir.Constant(kind, ir.Undefined), _lanes([0] * self.lanes))
-        return self.builder.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), spread)
+        nothing = undefined(vector_of(I64, self.lanes))
+        start = self.builder.insert_element(nothing, count, ir.Constant(ir.IntType(32), 0))
+        spread = self.builder.shuffle_vector(start, nothing, lanes_of([0] * self.lanes))
+        return self.builder.icmp_signed("<", integers(I64, range(self.lanes)), spread)
 
     def _mask(self, count: int | Register) -> Register:
         if not isinstance(count, int):
             return count
-        return ir.Constant(ir.VectorType(I1, self.lanes), [int(lane < count) for lane in range(self.lanes)])
+        return integers(I1, [int(lane < count) for lane in range(self.lanes)])
 
     # ------------------------------------------------------------------------------------------------ vectors
 
@@ -284,7 +297,7 @@ class Code(Loops):
 
     def shuffle(self, x: Register, y: Register, lanes: Sequence[int]) -> Register:
         """The lanes that `lanes` names, those of `y` counted after those of `x`."""
-        return self.builder.shuffle_vector(x, y, _lanes(lanes))
+        return self.builder.shuffle_vector(x, y, lanes_of(lanes))
 
     def transpose(self, rows: Sequence[Register]) -> list[Register]:
         """The columns of a square block of vectors: log2 perfect shuffles, in a loop.
@@ -316,10 +329,6 @@ class Code(Loops):
         name = ".".join(filter(None, [name, f"v{self.lanes}{scalar}", suffix]))
         found = self.builder.module.globals.get(name)
         return found if found is not None else ir.Function(self.builder.module, kind, name)
-
-
-def _lanes(numbers: Sequence[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
 
 @dataclass(frozen=True)
