@@ -11,6 +11,7 @@ A script goes in and a script comes out, and both compute the same, but for the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
 from itertools import pairwise
@@ -95,6 +96,8 @@ class _Groups:
         self.home: dict[Symbol, tuple[int, int]] = {}  # where a symbol is: its group, and which member
         for symbol in script.inputs:
             self._join(symbol, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), ())
+        self.same: dict[Any, Any] = {}  # of gates that are equal, the first
+        self.first: dict[int, tuple[Any, bool]] = {}  # by the identity of a gate that one, and whether it is an alias
         terms = _sums(script)
         for number, symbol in enumerate(script.symbols):
             found = terms.get(symbol, ())
@@ -119,19 +122,22 @@ class _Groups:
             counts = tuple(map(len, runs.values()))
             columns = [values if group is None else sorted(values) for group, values in runs.items()]
             self._join(symbol, (_SUM, symbol.dtype, kinds, counts), _SUM, kinds, columns)
-        elif _is_alias(symbol.gate) and _is_identity(symbol):
-            self.home[symbol] = self.home[operands[0]]
-        elif _is_scalar(symbol):
-            references: list[tuple[int | None, Any]]
-            references = [home[o] if type(o) is Symbol else (None, o) for o in operands]
-            kinds = tuple([group for group, _ in references])
+            return
+        known = self.first.get(id(symbol.gate))
+        if known is None:
+            gate = self.same.setdefault(symbol.gate, symbol.gate)
+            known = self.first[id(symbol.gate)] = gate, _is_alias(gate)
+        gate, alias = known
+        if alias and _is_identity(symbol):
+            home[symbol] = home[operands[0]]
+            return
+        references = [home[o] if type(o) is Symbol else (None, o) for o in operands]
+        kinds = tuple([group for group, _ in references])
+        key: Any = symbol
+        if _is_scalar(symbol):
             fixed = tuple([_kind(value) for group, value in references if group is None]) if None in kinds else ()
-            key = (symbol.gate, symbol.dtype, kinds, fixed)
-            self._join(symbol, key, symbol.gate, kinds, [value for _, value in references])
-        else:
-            references = [self._reference(operand) for operand in operands]
-            kinds = tuple([group for group, _ in references])
-            self._join(symbol, symbol, symbol.gate, kinds, [value for _, value in references])
+            key = (id(gate), symbol.dtype.num, kinds, fixed)
+        self._join(symbol, key, gate, kinds, [value for _, value in references])
 
     def _reference(self, operand: Any) -> tuple[int | None, Any]:
         """Group and member of an operand; None and the value of a constant."""
@@ -143,7 +149,7 @@ class _Groups:
             number = self.known[key] = len(self.groups)
             self.groups.append(_Group(gate, kinds, symbol))
         group = self.groups[number]
-        for column, entry in zip(group.columns, entries, strict=True):
+        for column, entry in zip(group.columns, entries):  # noqa: B905  (there are as many, and this is done often)
             column.append(entry)
         self.home[symbol] = number, group.size
         group.size += 1
@@ -315,19 +321,14 @@ def _kind(constant: Any) -> Any:
 
 def _sums(script: Script) -> dict[Symbol, list[Any] | None]:
     """The terms of each chain of additions, by its last one; None for those in the middle, which nobody else reads."""
-    uses: dict[Symbol, int] = {}
-    for symbol in script.symbols:
-        for operand in symbol.operands:
-            if isinstance(operand, Symbol):
-                uses[operand] = uses.get(operand, 0) + 1
+    additions = [s for s in script.symbols if s.gate.name == "add" and _is_scalar(s) and s.dtype.kind == "f"]
+    uses = Counter([o for symbol in script.symbols for o in symbol.operands if type(o) is Symbol])
     for symbol in (*script.outputs, *script.assumptions):
         if isinstance(symbol, Symbol):
             uses[symbol] = 2
     terms: dict[Symbol, list[Any] | None] = {}
     pieces: dict[Symbol, tuple[Symbol, ...]] = {}
-    for symbol in script.symbols:
-        if symbol.gate.name != "add" or not _is_scalar(symbol) or symbol.dtype.kind != "f":
-            continue
+    for symbol in additions:
         together: list[Any] = []
         inside: list[Symbol] = []
         for operand in symbol.operands:
@@ -341,7 +342,7 @@ def _sums(script: Script) -> dict[Symbol, list[Any] | None]:
             terms[operand] = None
         pieces[symbol] = tuple(inside)
         terms[symbol] = together
-    for symbol in reversed(script.symbols):  # what stays an addition keeps its operands
+    for symbol in reversed(additions):  # what stays an addition keeps its operands
         found = terms.get(symbol)
         if found is not None and len(found) < TERMS:
             stack = [symbol]
