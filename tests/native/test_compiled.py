@@ -319,3 +319,52 @@ def test_the_parts_of_one_result_are_written_by_the_loop_that_computes_them():
         for found, expected in zip(compiled(x), f(x), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert compiled.report().arena_bytes < x.nbytes
+
+
+@pytest.mark.parametrize("length", [63, 64, 80, 100, 4096 * 2 + 64, 4096 * 2 + 81, 200_000, 200_007])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8])
+def test_what_is_left_over_by_whole_vectors_is_computed(length, dtype):
+    def f(x, y):
+        return np.sum(x * x), np.max(x + y), np.any(y > 0), np.all(y == 0), x + y
+
+    x, marked = (np.arange(length) % 7 - 3).astype(dtype), np.zeros(length, dtype)
+    marked[-1] = 1
+    before = gw.threads()
+    try:
+        for number in (1, 2):
+            gw.set_threads(number)
+            for given, want in zip(gw.compile(f)(x, marked), f(x, marked), strict=True):
+                np.testing.assert_array_equal(given, want)
+    finally:
+        gw.set_threads(before)
+
+
+def test_a_loop_has_no_code_for_what_cannot_be_left_over():
+    f = gw.compile(lambda x: np.exp(x) + 1)
+    f(np.ones(1024))
+    assert "masked" not in f.llvm()
+    assert f.llvm().count("phi") == 1
+
+
+def test_a_function_needed_at_many_places_is_called_there():
+    def f(x, times):
+        for _ in range(times):
+            x = np.tanh(x * 1.5)
+        return x
+
+    x = np.linspace(-1, 1, 4)
+    few, many = gw.compile(f), gw.compile(f)
+    np.testing.assert_allclose(few(x, 3), f(x, 3))
+    np.testing.assert_allclose(many(x, 33), f(x, 33))
+    assert "noinline" not in few.llvm()
+    assert many.llvm().count("noinline") == 33
+
+
+def test_very_many_entries_are_reached_from_a_few_pointers():
+    def f(x, y):
+        return [x[i] + y[i] for i in range(200)]
+
+    x, y = np.arange(200.0), np.arange(200.0)[::-1].copy()
+    compiled = gw.compile(f)
+    assert compiled(x, y) == f(x, y)
+    assert compiled.llvm().count("store ptr") < 220  # one for each result, and for x and y

@@ -119,3 +119,9 @@ def test_code_is_freed_with_its_library():
     held = [Library(code, {}) for _ in range(50)]
     assert mappings() >= before + 25, "the count of mappings shows code that is held"
     del held
+
+
+def test_code_that_is_made_quickly_does_the_same():
+    text = "define i64 @square(i64 %x) {\n  %y = mul i64 %x, %x\n  ret i64 %y\n}\n"
+    library = Library(machine_code(text, quickly=True), {})
+    assert function_at(library.address("square"), ctypes.c_int64, ctypes.c_int64)(12) == 144

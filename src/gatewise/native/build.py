@@ -436,17 +436,25 @@ class _Builder:
         function.attributes.add("nounwind")
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         row, part, _ = function.args
-        pointers = [self._table_entry(builder, row, number) for number in range(len(places))]
+        many = len(places) > MANY  # which are then loaded where they are used, as there are not so many registers
+        pointers = [] if many else [self._table_entry(builder, row, number) for number in range(len(places))]
         begin = builder.append_basic_block("begin")
         builder.branch(begin)
         builder.position_at_end(begin)
         if step.nest is None:
             self._write_product(builder, part, step, pointers)
         else:
-            known = dict(zip(places, pointers, strict=True))
-            offsets = step.private or {}
-            private = {value: known[None, offset] for value, offset in offsets.items()}
-            self._write_nest(builder, part, step, lambda value, offset: known[value, offset], private)
+            numbers = {place: number for number, place in enumerate(places)}
+
+            def pointer(value: Value | None, offset: int) -> Any:
+                number = numbers.get((value, offset))
+                if number is not None:
+                    return self._table_entry(builder, row, number) if many else pointers[number]
+                assert value is not None
+                return builder.gep(pointer(value, 0), [whole(offset * value.dtype.itemsize)], source_etype=I8)
+
+            private = {value: pointer(None, offset) for value, offset in (step.private or {}).items()}
+            self._write_nest(builder, part, step, pointer, private)
         builder.ret_void()
 
     def _write_nest(

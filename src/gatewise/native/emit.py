@@ -38,6 +38,9 @@ GRAIN = 64
 #: Sums of expressions of up to so many items are kept in this many vectors at once.
 UNROLLED, SMALL_BODY = 4, 24
 
+#: So many results of straight code are kept in registers until all of them are there.
+MANY_RESULTS = 16
+
 #: A function like `exp` counts as so many items, and is called where it is needed at more places than these in a row.
 LONG_FUNCTION, PLACES = 24, 8
 
@@ -153,6 +156,9 @@ class NestEmitter:
 
     def _level(self, level: int) -> None:
         """What is computed outside of the loop `level`, the loop itself, and what is done after it."""
+        if not self.rank and len(self.nest.writes) > MANY_RESULTS:
+            self._straight()
+            return
         self._compute([item for item in self.nest.items if item.depth == level], lanes=1, mask=None)
         begun = [self._begin(write, level) for write in self.nest.writes if self._starts_at(write) == level]
         self.running.extend(begun)
@@ -173,6 +179,17 @@ class NestEmitter:
         for running in begun:
             self._finish(running)
             self.running.remove(running)
+
+    def _straight(self) -> None:
+        """Very many numbers without a loop, each stored when it is there: those that wait would need registers."""
+        self.running = []
+        results: dict[Item, list[Write]] = {}
+        for write in self.nest.writes:
+            results.setdefault(write.item, []).append(write)
+        for item in self.nest.items:
+            self._compute([item], lanes=1, mask=None)
+            for write in results.get(item, ()):
+                self._write(write, lanes=1, mask=None, copy=0)
 
     def _write_outer(self, depth: int) -> None:
         """Plain stores that do not depend on inner loops belong to the innermost one all the same: nothing to do."""
@@ -520,23 +537,26 @@ class NestEmitter:
 
     def _write_all(self, lanes: int, mask: Any, copy: int) -> None:
         for write in self.nest.writes:
-            running = next((r for r in self.running if r.write is write), None)
-            number = self._operand(write.item, lanes)
-            dtype = write.root.dtype
-            if running is not None:
-                if mask is not None:
-                    neutral = splat(self.builder, neutral_of(str(write.function), dtype), lanes)
-                    number = self.builder.select(mask, number, neutral)
-                register = running.vectors[copy]
-                old = self.builder.load(register, typ=number.type)
-                self.builder.store(combined(self.builder, str(write.function), dtype, old, number), register)
-            elif write.function and (write.reduced or self.nest.sequential):
-                old = self._load(write.address, dtype, lanes, mask)
-                old = splat(self.builder, old, lanes) if _lanes_of(old) < lanes else old
-                number = combined(self.builder, write.function, dtype, old, number)
-                self._store(write.address, number, dtype, lanes, mask)
-            else:
-                self._store(write.address, number, dtype, lanes, mask)
+            self._write(write, lanes, mask, copy)
+
+    def _write(self, write: Write, lanes: int, mask: Any, copy: int) -> None:
+        running = next((r for r in self.running if r.write is write), None)
+        number = self._operand(write.item, lanes)
+        dtype = write.root.dtype
+        if running is not None:
+            if mask is not None:
+                neutral = splat(self.builder, neutral_of(str(write.function), dtype), lanes)
+                number = self.builder.select(mask, number, neutral)
+            register = running.vectors[copy]
+            old = self.builder.load(register, typ=number.type)
+            self.builder.store(combined(self.builder, str(write.function), dtype, old, number), register)
+        elif write.function and (write.reduced or self.nest.sequential):
+            old = self._load(write.address, dtype, lanes, mask)
+            old = splat(self.builder, old, lanes) if _lanes_of(old) < lanes else old
+            number = combined(self.builder, write.function, dtype, old, number)
+            self._store(write.address, number, dtype, lanes, mask)
+        else:
+            self._store(write.address, number, dtype, lanes, mask)
 
     def _fold(self, running: Running) -> None:
         """Fold the vectors of a reduction into its total and begin them afresh."""

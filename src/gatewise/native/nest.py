@@ -31,6 +31,9 @@ from gatewise.native.values import (
 
 Maps = tuple[AxisMap, ...]
 
+#: A nest of so many entries that lie apart is handed a pointer to each, so that nests of others may share its code.
+MOST_PLACES = 64
+
 
 @dataclass(eq=False)
 class Address:
@@ -75,16 +78,21 @@ class Nest:
     sequential: bool
 
     def signature(self) -> tuple[Any, list[tuple[Value, int]]]:
-        """What the nest's code depends on, without what lies where; and the values and entries that lie somewhere."""
+        """What the nest's code depends on, without what lies where; and the values and entries that lie somewhere.
+
+        A nest of very many entries has the offsets of them in its code: pointers to all of them would be most of it.
+        """
         places: dict[tuple[Value, int], int] = {}
         numbers = {item: number for number, item in enumerate(self.items)}
+        addresses = [a for a in (*[i.address for i in self.items], *[w.address for w in self.writes]) if a is not None]
+        apart = len({(address.base, address.offset) for address in addresses}) <= MOST_PLACES
 
         def at(address: Address | None) -> Any:
             if address is None:
                 return None
-            place = places.setdefault((address.base, address.offset), len(places))
+            place = places.setdefault((address.base, address.offset if apart else 0), len(places))
             dynamic = tuple((numbers[item], stride) for item, stride in address.dynamic)
-            return place, tuple(address.strides), dynamic
+            return place, 0 if apart else address.offset, tuple(address.strides), dynamic
 
         items = tuple(
             (

@@ -135,7 +135,7 @@ class _Groups:
                 groups.append(group)
                 entries.append(entry)
             kinds = tuple(groups)
-            self._join(symbol, (self._gate(symbol)[1], symbol.dtype, kinds, *fixed), symbol.gate, kinds, entries)
+            self._join(symbol, (self._gate(symbol)[1], symbol.dtype.num, kinds, *fixed), symbol.gate, kinds, entries)
         else:
             references = [self._reference(operand) for operand in operands]
             kinds = tuple([group for group, _ in references])
