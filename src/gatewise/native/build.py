@@ -17,10 +17,10 @@ from llvmlite import ir
 
 from gatewise.native import convolution, product
 from gatewise.native.arithmetic import memory_type
-from gatewise.native.blocking import ProductSpec
 from gatewise.native.emit import GRAIN, I8, I64, POINTER, NestEmitter, combined, counted, when, whole
-from gatewise.native.nest import Address, Nest, address_of, nest_of
+from gatewise.native.nest import Nest, nest_of, operand_address, product_spec
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
+from gatewise.native.slices import Slices, in_order, slice_of, sliced
 from gatewise.native.spelling import text_of
 from gatewise.native.tile import Machine
 from gatewise.native.values import (
@@ -90,7 +90,7 @@ class Built:
 class _Step:
     """A step with what its code needs."""
 
-    step: Step
+    step: Step | Slices
     nest: Nest | None
     reads: list[Value]
     writes: list[Value]
@@ -100,6 +100,8 @@ class _Step:
     inner: list[_Inner] = field(default_factory=list)  # the programs of a loop or branch
     carried: list[int] = field(default_factory=list)  # arena offsets of the two places of each carry
     spare: dict[int, int] = field(default_factory=dict)  # arena offsets of one step's results that nobody reads
+    members: list[_Step] = field(default_factory=list)  # what is run slice by slice
+    rooms: dict[Value, tuple[int, int]] = field(default_factory=dict)  # of values local to slices: as `workspace`
 
 
 @dataclass(eq=False)
@@ -180,7 +182,7 @@ class _Builder:
         for number, output in enumerate(self.program.outputs):
             if output in self.stored and number not in self.donated:
                 self.outputs.setdefault(output, number)
-        for step in self.schedule.steps:
+        for step in sliced(self.schedule, self.threads, self.machine):
             if isinstance(step, Loop) and not prod(step.domain) and not self._folds_nothing(step):
                 continue
             self.steps.append(self._prepared(step))
@@ -205,7 +207,9 @@ class _Builder:
 
     # ------------------------------------------------------------------------------------------------------- planning
 
-    def _prepared(self, step: Step) -> _Step:
+    def _prepared(self, step: Step | Slices) -> _Step:
+        if isinstance(step, Slices):
+            return self._prepared_slices(step)
         if isinstance(step, Loop):
             nest = nest_of(step, self.stored)
             reads = [item.address.base for item in nest.items if item.address]
@@ -226,6 +230,15 @@ class _Builder:
             m, k, n = value.left.shape[-2], value.left.shape[-1], value.right.shape[-1]
             if self.threads > 1 and 2 * prod(value.shape[:-2]) * m * k * n >= 4 * SHARED_FROM:
                 made.parts = self.threads
+        return made
+
+    def _prepared_slices(self, step: Slices) -> _Step:
+        members = [_Step(m.step, m.nest, in_order(m.read), in_order(m.written)) for m in step.members]
+        made = _Step(step, None, [], [], members=members)
+        made.reads = [value for member in members for value in member.reads if value not in step.local]
+        made.writes = [value for member in members for value in member.writes if value not in step.local]
+        if self.threads > 1 and step.work() >= SHARED_FROM:
+            made.parts = self.threads
         return made
 
     def _prepared_again(self, step: Again) -> _Step:
@@ -258,9 +271,9 @@ class _Builder:
                 if first[value] == number and value not in self.outputs:
                     self.offsets[value] = self.arena.place(number, last[value], value.size * value.dtype.itemsize)
             if isinstance(step.step, Multiply):
-                room = self._kind(step).workspace_bytes(self._spec(step), self.machine)
-                room = -(-room // ALIGNED) * ALIGNED
-                step.workspace = (self.arena.place(number, number, room * step.parts), room)
+                step.workspace = self._room(number, step, self._workspace_bytes(step, self._spec(step)))
+            if isinstance(step.step, Slices):
+                self._place_slices(number, step, step.step)
             if isinstance(step.step, Again):
                 self._place_again(number, step)
             if step.parts > 1 and step.nest is not None:
@@ -269,6 +282,24 @@ class _Builder:
                     if write.function and 0 in write.reduced:
                         size = -(-write.root.size * write.root.dtype.itemsize // ALIGNED) * ALIGNED
                         step.private[write.root] = self.arena.place(number, number, size * step.parts)
+
+    def _workspace_bytes(self, step: _Step, spec: Any) -> int:
+        return int(self._kind(step).workspace_bytes(spec, self.machine))
+
+    def _room(self, number: int, step: _Step, size: int) -> tuple[int, int]:
+        """Room of so many bytes for each part of a step: where that of the first lies, and how far they are apart."""
+        size = -(-size // ALIGNED) * ALIGNED
+        return self.arena.place(number, number, size * step.parts), size
+
+    def _place_slices(self, number: int, step: _Step, slices: Slices) -> None:
+        """Room for a block of each value that is local to the slices, and for the copies that products make."""
+        for value in slices.local:
+            size = value.size // slices.length * value.dtype.itemsize
+            step.rooms[value] = self._room(number, step, slices.block * size)
+        for member in step.members:
+            if isinstance(member.step, Multiply):
+                spec, _ = slice_of(self._spec(member))
+                member.workspace = self._room(number, step, self._workspace_bytes(member, spec))
 
     def _place_again(self, number: int, step: _Step) -> None:
         """Room for the inner programs' arenas, for two places of every carry, and for results that nobody reads."""
@@ -405,6 +436,8 @@ class _Builder:
 
     def _step_function(self, number: int, step: _Step) -> tuple[Any, list[Place]]:
         """The function of a step, and what it must be handed pointers to. Steps that are alike share one function."""
+        if isinstance(step.step, Slices):
+            return self._slices_function(number, step, step.step)
         signature, places = self._signature(step)
         function = self.functions.get(signature)
         if function is None:
@@ -423,7 +456,7 @@ class _Builder:
             value = step.step.value  # type: ignore[union-attr]
             assert isinstance(value, Product | Convolve)
             assert step.workspace is not None
-            addresses = [self._operand(operand) for operand in (value.left, value.right, value)]
+            addresses = [operand_address(operand, self.stored) for operand in (value.left, value.right, value)]
             signature: Any = (self._spec(step), step.parts)
             return signature, [*[(address.base, address.offset) for address in addresses], (None, step.workspace[0])]
         signature, places = step.nest.signature()
@@ -524,12 +557,6 @@ class _Builder:
 
     # ------------------------------------------------------------------------------------------------------- products
 
-    def _operand(self, value: Value) -> Address:
-        rank = len(value.shape)
-        address = address_of(value, tuple((i, 1, 0) for i in range(rank)), self.stored, rank, numbers=True)
-        assert address is not None, f"{value} does not stand in memory"
-        return address
-
     @staticmethod
     def _kind(step: _Step) -> Any:
         """The module that writes products, or the one that writes convolutions."""
@@ -540,21 +567,7 @@ class _Builder:
         if isinstance(value, Convolve):
             return replace(value.spec, threads=step.parts)
         assert isinstance(value, Product)
-        left, right, result = (self._operand(v) for v in (value.left, value.right, value))
-        return ProductSpec(
-            m=value.left.shape[-2],
-            n=value.right.shape[-1],
-            k=value.left.shape[-1],
-            dtype=value.dtype.name,
-            a=(left.strides[-2], left.strides[-1]),
-            b=(right.strides[-2], right.strides[-1]),
-            c=(result.strides[-2], result.strides[-1]),
-            batch=tuple(value.shape[:-2]),
-            a_batch=tuple(left.strides[:-2]),
-            b_batch=tuple(right.strides[:-2]),
-            c_batch=tuple(result.strides[:-2]),
-            threads=step.parts,
-        )
+        return product_spec(value, self.stored, step.parts)
 
     def _write_product(self, builder: ir.IRBuilder, part: Any, step: _Step, pointers: list[Any]) -> None:
         assert step.workspace is not None
@@ -567,6 +580,112 @@ class _Builder:
             builder.sdiv(builder.mul(p, whole(count)), whole(step.parts)) for p in (part, builder.add(part, whole(1)))
         )
         builder.call(function, [*pointers[:3], workspace, begin, end])
+
+    # --------------------------------------------------------------------------------------------------------- slices
+
+    def _slices_function(self, number: int, step: _Step, slices: Slices) -> tuple[Any, list[Place]]:
+        """A function ``(row, part, parts)`` that runs a part's slices block by block through the functions of steps.
+
+        A member's function is told where a block begins and ends, and finds values where they would lie if all of their
+        slices stood in memory. Where only a block does, that is so far before its room that the block lies in it.
+        """
+        places: list[Place] = []
+        members: list[tuple[Any, list[tuple[int, int, int, int]]]] = []
+        for index, member in enumerate(step.members):
+            body, needed = self._member_function(f"{self.prefix}step_{number}_{index}", member, slices.length)
+            members.append((body, [self._wire(step, slices, member, place, places) for place in needed]))
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
+        signature = ("slices", slices.length, slices.block, tuple((body.name, tuple(wires)) for body, wires in members))
+        function = self.functions.get(signature)
+        if function is None:
+            function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
+            self.functions[signature] = function
+            self.own_functions.append(function)
+            self._write_slices(function, slices, members, len(places))
+        return function, places
+
+    def _wire(
+        self, step: _Step, slices: Slices, member: _Step, place: Place, places: list[Place]
+    ) -> tuple[int, int, int, int]:
+        """Which of the group's pointers a member needs, and how many bytes further: in all, per part, and per slice."""
+        value, offset = place
+        apart = size = further = 0
+        if value is None:
+            assert member.workspace is not None
+            apart = member.workspace[1]
+        elif value in step.rooms:
+            start, apart = step.rooms[value]
+            place, further = (None, start), offset * value.dtype.itemsize
+            size = value.size // slices.length * value.dtype.itemsize
+        if place not in places:
+            places.append(place)
+        return places.index(place), further, apart, -size
+
+    def _write_slices(
+        self, function: Any, slices: Slices, members: list[tuple[Any, list[tuple[int, int, int, int]]]], count: int
+    ) -> None:
+        function.linkage = "internal"
+        function.attributes.add("nounwind")
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        row, part, parts = function.args
+        pointers = [self._table_entry(builder, row, number) for number in range(count)]
+        rows = [builder.alloca(ir.ArrayType(POINTER, len(wires))) for _, wires in members]
+        length = whole(slices.length)
+        first, last = (builder.sdiv(builder.mul(p, length), parts) for p in (part, builder.add(part, whole(1))))
+        with counted(builder, first, last, slices.block) as begin:
+            end = builder.add(begin, whole(slices.block))
+            end = builder.select(builder.icmp_signed("<", end, last), end, last)
+            for (body, wires), inner in zip(members, rows, strict=True):
+                inner.type = POINTER  # llvmlite gives it a type of its own; for LLVM pointers are all alike
+                for number, (index, further, apart, size) in enumerate(wires):
+                    steps = builder.add(builder.mul(part, whole(apart)), builder.mul(begin, whole(size)))
+                    steps = builder.add(steps, whole(further))
+                    self._set(builder, inner, number, builder.gep(pointers[index], [steps], source_etype=I8))
+                builder.call(body, [inner, begin, end])
+        builder.ret_void()
+
+    def _member_function(self, name: str, member: _Step, length: int) -> tuple[Any, list[Place]]:
+        """The function ``(row, begin, end)`` of a step, for the slices from `begin` up to `end`."""
+        signature, places = self._signature(member)
+        signature = ("slice", length, signature)
+        function = self.functions.get(signature)
+        if function is None:
+            kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
+            function = ir.Function(self.module, kind, name)
+            function.linkage = "internal"
+            function.attributes.add("nounwind")
+            self.functions[signature] = function
+            self.own_functions.append(function)
+            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            row, begin, end = function.args
+            pointers = [self._table_entry(builder, row, number) for number in range(len(places))]
+            if member.nest is None:
+                self._write_slices_of_product(builder, member, pointers, begin, end)
+            else:
+                known = dict(zip(places, pointers, strict=True))
+                emitter = NestEmitter(
+                    builder, member.nest, lambda value, offset: known[value, offset], self.machine.vector_bytes, {}
+                )
+                for write in member.nest.writes:
+                    if emitter.folds_into_memory(write):
+                        size = whole(write.root.size // length)
+                        emitter.fill(write, builder.mul(begin, size), builder.mul(end, size))
+                emitter.emit(begin, end)
+            builder.ret_void()
+        return function, places
+
+    def _write_slices_of_product(
+        self, builder: ir.IRBuilder, member: _Step, pointers: list[Any], begin: Any, end: Any
+    ) -> None:
+        spec, apart = slice_of(self._spec(member))
+        function = product.emit_product(self.module, spec, self.machine)
+        element = memory_type(np.dtype(spec.dtype))
+        with counted(builder, begin, end) as index:
+            operands = [
+                builder.gep(pointer, [builder.mul(index, whole(stride))], source_etype=element)
+                for pointer, stride in zip(pointers[:3], apart, strict=True)
+            ]
+            builder.call(function, [*operands, pointers[3], whole(0), whole(product.units(spec, self.machine))])
 
     # ---------------------------------------------------------------------------------------------- loops and branches
 

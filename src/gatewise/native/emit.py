@@ -496,14 +496,15 @@ class NestEmitter:
         level = self._starts_at(write)
         return level != 0 and (level < 0 or any(axis < level for axis in write.reduced))
 
-    def fill(self, write: Write) -> None:
-        """Neutral entries for a reduction that is folded into memory."""
-        size, dtype = write.root.size, write.root.dtype
+    def fill(self, write: Write, start: Any = None, stop: Any = None) -> None:
+        """Neutral entries for a reduction that is folded into memory: all, or those from `start` up to `stop`."""
+        dtype = write.root.dtype
         base, element = self._base(write.root), memory_type(dtype)
         neutral = neutral_of(str(write.function), dtype)
         if dtype.kind == "b":
             neutral = ir.Constant(I8, neutral.constant)
-        with counted(self.builder, whole(0), whole(size)) as index:
+        start, stop = (whole(0), whole(write.root.size)) if start is None else (start, stop)
+        with counted(self.builder, start, stop) as index:
             self.builder.store(neutral, self.builder.gep(base, [index], source_etype=element), align=dtype.itemsize)
 
     def _begin(self, write: Write, level: int) -> Running:

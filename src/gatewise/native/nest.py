@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from gatewise.native.schedule import Loop, base_of, is_stored_or_given
+from gatewise.native.blocking import ProductSpec
+from gatewise.native.schedule import Loop, base_of, identity, is_stored_or_given
 from gatewise.native.values import (
     Accumulate,
     AxisMap,
@@ -21,6 +22,7 @@ from gatewise.native.values import (
     Input,
     Iota,
     Map,
+    Product,
     Reduce,
     Reshape,
     Shape,
@@ -125,8 +127,8 @@ def strides_of(shape: Shape) -> list[int]:
     return [prod(shape[i + 1 :]) for i in range(len(shape))]
 
 
-def nest_of(loop: Loop, stored: set[Value]) -> Nest:
-    """The nest of a loop."""
+def nest_of(loop: Loop, stored: set[Value], by_slices: bool = False) -> Nest:
+    """The nest of a loop; `by_slices`, one whose outermost loop is over the loop's first axis and no other."""
     items: dict[Any, Item] = {}
     identity = tuple((i, 1, 0) for i in range(len(loop.domain)))
     own = set(loop.roots) if loop.target is None else set()
@@ -211,8 +213,8 @@ def nest_of(loop: Loop, stored: set[Value]) -> Nest:
         order.setdefault(made_item)
     nest = Nest(list(loop.domain), list(order), writes, sequential=bool(loop.indices))
     if not nest.sequential:
-        _choose_order(nest)
-    _merge(nest)
+        _choose_order(nest, int(by_slices))
+    _merge(nest, int(by_slices))
     _find_depths(nest)
     return nest
 
@@ -232,6 +234,33 @@ def address_of(value: Value, maps: Maps, stored: set[Value], rank: int, numbers:
     if not is_stored_or_given(value, stored) or (is_number and not numbers):
         return None
     return _at(value, shape, maps, rank)
+
+
+def operand_address(value: Value, stored: set[Value]) -> Address:
+    """Where a value lies that is read or written as a whole, and stands in memory."""
+    rank = len(value.shape)
+    address = address_of(value, identity(value.shape), stored, rank, numbers=True)
+    assert address is not None, f"{value} does not stand in memory"
+    return address
+
+
+def product_spec(value: Product, stored: set[Value], threads: int = 1) -> ProductSpec:
+    """How the operands of a matrix product and its result lie."""
+    left, right, result = (operand_address(v, stored).strides for v in (value.left, value.right, value))
+    return ProductSpec(
+        m=value.left.shape[-2],
+        n=value.right.shape[-1],
+        k=value.left.shape[-1],
+        dtype=value.dtype.name,
+        a=(left[-2], left[-1]),
+        b=(right[-2], right[-1]),
+        c=(result[-2], result[-1]),
+        batch=tuple(value.shape[:-2]),
+        a_batch=tuple(left[:-2]),
+        b_batch=tuple(right[:-2]),
+        c_batch=tuple(result[:-2]),
+        threads=threads,
+    )
 
 
 def _composed(axes: Maps, maps: Maps) -> Maps:
@@ -304,27 +333,27 @@ def _permute(nest: Nest, order: list[int]) -> None:
         write.reduced = frozenset(order.index(i) for i in write.reduced)
 
 
-def _choose_order(nest: Nest) -> None:
-    """Put that axis innermost along which most reads and writes go forward one by one."""
+def _choose_order(nest: Nest, first: int) -> None:
+    """Put that axis innermost, of those from `first` on, along which most reads and writes go forward one by one."""
     rank = len(nest.extents)
-    if rank < 2:
+    if rank < first + 2:
         return
 
     def score(axis: int) -> float:
         steps = [abs(address.strides[axis]) for address in _addresses(nest)]
         return sum(1.0 if step == 1 else 0.5 if step == 0 else -1.0 for step in steps) * min(nest.extents[axis], 16)
 
-    best = max(reversed(range(rank)), key=score)
+    best = max(reversed(range(first, rank)), key=score)
     if best != rank - 1 and nest.extents[rank - 1] > 1 and score(best) > score(rank - 1) + 1:
         _permute(nest, [i for i in range(rank) if i != best] + [best])
 
 
-def _merge(nest: Nest) -> None:
-    """Drop axes of length 1 and make one loop of two wherever memory goes on without a gap."""
-    for axis in reversed(range(len(nest.extents))):
+def _merge(nest: Nest, first: int) -> None:
+    """Drop axes of length 1 and make one loop of two wherever memory goes on without a gap, from axis `first` on."""
+    for axis in reversed(range(first, len(nest.extents))):
         if nest.extents[axis] == 1:
             _drop(nest, axis)
-    for axis in reversed(range(len(nest.extents) - 1)):
+    for axis in reversed(range(first, len(nest.extents) - 1)):
         length = nest.extents[axis + 1]
         single = {item.iota[0] for item in nest.items if item.iota is not None}
         single |= {item.along for item in nest.items if item.along is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from time import perf_counter
@@ -18,6 +18,7 @@ import numpy as np
 
 from gatewise.native.nest import Address, Nest
 from gatewise.native.schedule import Again, Leave, Loop, Multiply
+from gatewise.native.slices import Slices
 from gatewise.native.values import Accumulate, Convolve, Map, Value
 
 #: Functions that no arithmetic is done for.
@@ -32,7 +33,7 @@ class Step:
     """One loop, product, call or inner loop of a program.
 
     Attributes:
-        kind: "loop", "product", "convolution", "call", "repeat" or "branch".
+        kind: "loop", "product", "convolution", "call", "repeat", "branch" or "slices".
         what: The functions that a loop computes together, the sizes of a product or layer, the gate of a call.
         domain: The shape that a loop runs over; of a product (..., m, k, n).
         results: Shapes and dtypes of what it leaves in memory.
@@ -42,7 +43,7 @@ class Step:
         parts: Among how many threads it is divided.
         times: How often it is run in one call; None inside a `while_loop`.
         reason: Why Python runs it; empty for native steps.
-        inner: The steps inside a loop or branch.
+        inner: The steps inside a loop or branch, or those that are run slice by slice.
         lines: The user's lines that it comes from.
     """
 
@@ -214,6 +215,10 @@ def _step(planned: Any) -> Step:
         reads, writes = _traffic(planned.nest)
         what = _functions(planned.nest)
         return Step("loop", what, step.domain, results, reads, writes, _flops(planned.nest), planned.parts, lines=lines)
+    if isinstance(step, Slices):
+        inner = tuple(replace(_step(member), parts=planned.parts) for member in planned.members)
+        at_once = f", {step.block} at a time" if step.block > 1 else ""
+        return Step("slices", f"{step.length} slices{at_once}", (), results, 0, 0, 0, inner=inner, lines=lines)
     value = step.value
     reads = sum(_size(operand) for operand in dict.fromkeys(value.operands))
     if isinstance(step, Multiply) and isinstance(step.value, Convolve):

@@ -15,7 +15,6 @@ from typing import Any
 from llvmlite import ir
 
 from gatewise.native.machine import features, is_arm
-
 from gatewise.native.vectors import integers, lanes_of, undefined, vector_of, whole, zeros
 
 I1 = ir.IntType(1)

@@ -1,0 +1,200 @@
+"""Steps that are run slice by slice give what they give one after the other, and need less memory."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gatewise as gw
+from gatewise.native.tile import Machine
+from gatewise.tree import flatten
+
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture
+def threads():
+    before = gw.threads()
+    yield gw.set_threads
+    gw.set_threads(before)
+
+
+@pytest.fixture
+def small_cache(monkeypatch):
+    """A processor whose second cache holds so little that arrays of the tests do not fit it."""
+    host = Machine.host()
+    monkeypatch.setattr(Machine, "host", lambda: replace(host, second_cache=2048))
+
+
+def groups(compiled):
+    """The steps of each group that is run slice by slice, by their kinds."""
+    return [[inner.kind for inner in step.inner] for step in compiled.report().steps if step.kind == "slices"]
+
+
+def assert_as_eager(f, *arguments):
+    """Compiled, `f` gives what it gives; returns the compiled function and what it gave."""
+    compiled = gw.compile(f)
+    found = compiled(*arguments)
+    for one, other in zip(flatten(found)[0], flatten(f(*arguments))[0], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+    assert not compiled.report().in_python
+    return compiled, found
+
+
+def distances(W, means, x):
+    """Sums of squares of all points' differences from all means, seen through one matrix each."""
+    y = (x[None] - means[:, None]) @ W
+    return np.sum(np.log(np.sum(np.exp(-0.1 * np.sum(y * y, axis=2)), axis=0)))
+
+
+def of_distances(K=12, n=300, d=48):
+    return rng.standard_normal((K, d, d)) / d, rng.standard_normal((K, d)), rng.standard_normal((n, d))
+
+
+def test_a_gradient_runs_slice_by_slice_forward_and_backward():
+    arguments = of_distances()
+    compiled, (_, (dW, dmeans)) = assert_as_eager(gw.value_and_grad(distances, argnums=(0, 1)), *arguments)
+    forward, backward = groups(compiled)
+    assert forward == ["loop", "product", "loop"]
+    assert backward[:3] == ["loop", "loop", "product"]  # the differences are computed again
+    W, means, _ = arguments
+    for which, array, gradient in ((0, W, dW), (1, means, dmeans)):
+        direction = rng.standard_normal(array.shape)
+        ahead, behind = ([*arguments] for _ in range(2))
+        ahead[which], behind[which] = array + 1e-5 * direction, array - 1e-5 * direction
+        slope = (distances(*ahead) - distances(*behind)) / 2e-5
+        assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6)
+
+
+def test_what_lies_between_the_steps_never_stands_in_memory_as_a_whole():
+    W, means, x = of_distances()
+    compiled = gw.compile(gw.value_and_grad(distances, argnums=(0, 1)))
+    compiled(W, means, x)
+    whole = len(W) * x.nbytes
+    assert (
+        compiled.report().arena_bytes < 2 * whole
+    )  # without slices: differences, their products, and gradients of these
+
+
+def test_slices_have_the_same_bits_with_any_number_of_threads(threads):
+    W, means, x = of_distances()
+    direction = rng.standard_normal((len(W), len(x)))
+
+    def f(W, means):
+        y = (x[None] - means[:, None]) @ W
+        return np.sum(np.exp(-0.1 * np.sum(y * y, axis=2)) * direction)
+
+    found = []
+    for number in (1, 2, 3, 4):
+        threads(number)
+        compiled = gw.compile(gw.grad(f, argnums=(0, 1)))
+        found += [compiled(W, means), compiled(W, means)]
+        assert groups(compiled)
+    for other in found[1:]:
+        assert all(np.array_equal(one, same) for one, same in zip(found[0], other, strict=True))
+
+
+def test_slices_that_few_threads_could_share_evenly_are_left_whole(threads):
+    W, means, x = of_distances(K=3, n=1200)
+    compiled = gw.compile(distances)
+    threads(2)
+    compiled(W, means, x)
+    assert not groups(compiled)
+
+
+def test_several_small_slices_are_run_at_a_time(small_cache):
+    x = rng.standard_normal((101, 3, 4))
+    compiled, _ = assert_as_eager(lambda x: np.sum(np.exp(x) @ np.swapaxes(np.tanh(x), 1, 2), axis=2) + 1, x)
+    (step,) = [step for step in compiled.report().steps if step.kind == "slices"]
+    assert "at a time" in step.what
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda y: y[::-1],
+        lambda y: np.roll(y, 1, axis=0),
+        lambda y: np.cumsum(y, axis=0),
+        lambda y: y - np.mean(y, axis=0),
+        lambda y: y[[5, 4, 3, 2, 1, 0]],
+        lambda y: np.swapaxes(np.reshape(y, (20, 6, 20)), 0, 1),
+        lambda y: np.reshape(y, (20, 6, 20))[:6],
+        lambda y: y[1:2] + y,
+    ],
+)
+def test_what_reads_other_slices_waits_for_all(mix, small_cache):
+    W, x = rng.standard_normal((6, 20, 20)), rng.standard_normal((6, 20, 20))
+
+    def f(W, x):
+        y = np.exp(0.1 * x) @ W
+        return np.sum(np.tanh(mix(y)[:, :, :7] @ W[:, :7]) ** 2)
+
+    assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), W, x)
+
+
+def test_a_result_that_is_also_read_inside_is_kept():
+    W, means, x = of_distances()
+
+    def f(W, means, x):
+        y = (x[None] - means[:, None]) @ W
+        return y, np.sum(y * y, axis=2)
+
+    compiled, _ = assert_as_eager(f, W, means, x)
+    assert groups(compiled) == [["loop", "product", "loop"]]
+
+
+def test_pieces_of_an_array_are_written_slice_by_slice(small_cache):
+    W, x = rng.standard_normal((6, 20, 20)), rng.standard_normal((6, 20, 20))
+
+    def f(W, x):
+        y = x @ W
+        z = np.concatenate([np.exp(0.1 * y), y[:, :3]], axis=1)
+        return np.sum(np.sum(z @ W, axis=2) ** 2)
+
+    assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), W, x)
+
+
+def test_loops_run_slices_inside(small_cache):
+    W, x = rng.standard_normal((6, 20, 20)), rng.standard_normal((6, 20, 20))
+
+    def f(W, x):
+        return np.sum(gw.scan(lambda h, _: (np.tanh(np.exp(0.1 * h) @ W), None), x, None, length=3)[0])
+
+    assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), W, x)
+
+
+STEPS = (
+    lambda x, W: np.exp(0.1 * x),
+    lambda x, W: np.tanh(x) @ W,
+    lambda x, W: np.swapaxes(x, 1, 2) @ W * 0.1,
+    lambda x, W: x - np.max(x, axis=2, keepdims=True),
+    lambda x, W: x + np.sum(x, axis=1, keepdims=True) * 0.1,
+    lambda x, W: x[::-1] * W,
+    lambda x, W: x - np.mean(x, axis=0),
+    lambda x, W: np.concatenate([x[:, 3:], x[:, :3]], axis=1),
+    lambda x, W: np.cumsum(x, axis=2) * 0.1,
+    lambda x, W: np.sin(x[:, :, ::-1]),
+)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(range(len(STEPS))), min_size=2, max_size=6), st.integers(1, 3))
+def test_any_chain_of_steps(chain, number):
+    host, before = Machine.host, gw.threads()
+    small = replace(Machine.host(), second_cache=1024)
+    W, x = rng.standard_normal((6, 9, 9)), rng.standard_normal((6, 9, 9))
+
+    def f(x, W):
+        for step in chain:
+            x = STEPS[step](x, W)
+        return np.sum(x * np.cos(x))
+
+    try:
+        Machine.host = lambda: small  # type: ignore[method-assign]
+        gw.set_threads(number)
+        assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), x, W)
+    finally:
+        Machine.host = host
+        gw.set_threads(before)
