@@ -234,9 +234,9 @@ def _is_finite(ledger: Ledger) -> bool:
 
 def _note(total: Any, prior: Any, source: Node) -> None:
     """Write on the symbol of a gradient whose it is, for the names in what is written of it."""
-    symbol, before = untracked(total), untracked(prior)
+    symbol = untracked(total)
     whose = untracked(source.value) if isinstance(source, Leaf) else (source.code, source.instruction)
-    if hasattr(before, "gradient_of"):
+    if prior is not None and hasattr(before := untracked(prior), "gradient_of"):
         before.gradient_of = tuple([found for found in before.gradient_of if not _is_same_place(found, whose)])
     if hasattr(symbol, "gradient_of"):
         symbol.gradient_of = (*symbol.gradient_of, whose)

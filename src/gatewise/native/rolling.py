@@ -132,12 +132,14 @@ class _Groups:
             home[symbol] = home[operands[0]]
             return
         references = [home[o] if type(o) is Symbol else (None, o) for o in operands]
-        kinds = tuple([group for group, _ in references])
+        kinds, entries = zip(*references, strict=True) if references else ((), ())
         key: Any = symbol
         if _is_scalar(symbol):
-            fixed = tuple([_kind(value) for group, value in references if group is None]) if None in kinds else ()
+            fixed = None
+            if None in kinds:
+                fixed = tuple([_kind(entry) for group, entry in zip(kinds, entries, strict=True) if group is None])
             key = (id(gate), symbol.dtype.num, kinds, fixed)
-        self._join(symbol, key, gate, kinds, [value for _, value in references])
+        self._join(symbol, key, gate, kinds, entries)
 
     def _reference(self, operand: Any) -> tuple[int | None, Any]:
         """Group and member of an operand; None and the value of a constant."""
