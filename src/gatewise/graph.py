@@ -227,7 +227,11 @@ def namespace(values: Sequence[Any]) -> Any:
         if kind in NUMPY_TYPES or value is None or isinstance(value, Tracked | np.ndarray | np.generic):
             continue
         if hasattr(kind, "carrier"):
-            if all(type(v) in PYTHON_NUMBERS or (type(v) is kind and v.level == value.level) for v in values):
+            level = value.level
+            for v in values:
+                if v is not value and type(v) not in PYTHON_NUMBERS and (type(v) is not kind or v.level != level):
+                    break
+            else:
                 return value.__array_namespace__()  # the usual case
             inner = [v for v in values if hasattr(type(v), "carrier") and not isinstance(v, Tracked)]
             return max(inner, key=operator.attrgetter("level")).__array_namespace__()
