@@ -268,11 +268,22 @@ def clip(x: Number, low: float, high: float) -> Number:
 
 
 def polynomial(x: Number, coefficients: Sequence[float]) -> Number:
-    """Σ coefficients[k] · xᵏ by Horner's rule; long ones, but for the last step, as two chains in x² side by side."""
-    if len(coefficients) <= 8:
+    """Σ coefficients[k] · xᵏ: a short one by Horner's rule, one of seven or eight terms by Estrin's scheme.
+
+    Estrin's takes half as long to its end, which a loop of single numbers waits for, and two more products, which
+    vectors would notice in longer ones. Those are two chains in x² side by side. The last step is Horner's in both: it
+    is the one whose rounding counts.
+    """
+    if len(coefficients) <= 6:
         return _horner(x, coefficients)
     square = x * x
-    rest = fma(_horner(square, coefficients[2::2]), x, _horner(square, coefficients[1::2]))
+    if len(coefficients) > 8:
+        rest = fma(_horner(square, coefficients[2::2]), x, _horner(square, coefficients[1::2]))
+    else:
+        low, middle, high = (_horner(x, coefficients[place : place + 2]) for place in (1, 3, 5))
+        if len(coefficients) == 8:
+            high = fma(square, coefficients[7], high)
+        rest = fma(square * square, high, fma(square, middle, low))
     return fma(x, rest, coefficients[0])
 
 
