@@ -14,6 +14,8 @@ const LARGE = 20000; // things and waypoints, beyond which fewer sweeps are made
 export const ROW = 66; // between the middles of neighbours of the usual size
 const WIRE = 30; // the room of a wire that passes a column
 
+const ORDER = ["things", "trunk", "ranks", "from", "to", "port", "leaves", "arrives", "before", "after", "columns", "fewest"];
+
 /** Lists of numbers by number, one after another in one array: those of `key` are `items[start[key] … start[key + 1]]`. */
 class Rows {
   constructor(count, keys, items) {
@@ -35,11 +37,17 @@ class Rows {
  * Things are numbered so that sources come before targets; a wire against that order is drawn and otherwise ignored.
  */
 export class Layers {
-  constructor(kinds, owner, wires) {
+  /** `twin` are layers of the same kinds, owners and wires, where there are some: then their order is taken over. */
+  constructor(kinds, owner, wires, twin = null) {
     this.count = kinds.length;
     this.owner = owner;
     this.wires = wires.filter(({ outlet, target }) => owner[outlet] < target);
     this.against = wires.filter(({ outlet, target }) => owner[outlet] >= target);
+    this.twin = twin;
+    if (twin) {
+      for (const name of ORDER) this[name] = twin[name];
+      return;
+    }
     this.rank(kinds);
     this.route();
     this.sort();
@@ -260,7 +268,11 @@ export class Layers {
     this.wire ??= heights.every((height) => height === ROW) ? ROW : WIRE;
     const high = new Float64Array(size).fill(this.wire);
     high.set(heights);
-    if (!this.base) this.base = { y: this.settle(high, outletAt, arriveAt), high };
+    if (!this.base) {
+      const known = this.twin?.base;
+      const isSame = known && areEqual(known.high, high) && areEqual(known.outletAt, outletAt) && areEqual(known.arriveAt, arriveAt);
+      this.base = isSame ? known : { y: this.settle(high, outletAt, arriveAt), high, outletAt, arriveAt };
+    }
     const { y: rest, high: usual } = this.base;
     const y = rest.slice();
     for (const column of columns) {
@@ -334,6 +346,8 @@ export class Layers {
     return span > 1 && this.trunk[outlet] >= 0 ? Array.from({ length: span - 1 }, (_, step) => this.trunk[outlet] + step) : [];
   }
 }
+
+const areEqual = (one, other) => one.length === other.length && one.every((number, place) => number === other[place]);
 
 /** Arrays to work in, at least so long: a small drawing has thousands of columns to spread, and making arrays takes longer. */
 let room = { size: 0 };

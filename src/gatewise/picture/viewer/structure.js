@@ -8,6 +8,7 @@ import { PORT_STEP, partText, roomOf, textWidth } from "./labels.js";
 const MARGIN = 16;
 const BOX = { left: 22, top: 24, right: 22, bottom: 12 };
 const PORT = 16; // the height of a wire that enters or leaves a box
+const ALIKE = 1000; // up to so many wires, it is seen whether two levels are alike
 const DOTTED = 20000; // beyond so many wires, forks get no dots
 const WHOLE = 250; // nodes up to which everything is shown at first
 const FIRST = 60; // nodes and groups that are shown at first of a larger circuit, where groups allow
@@ -20,6 +21,7 @@ export class Structure {
   constructor(scene, detail = "groups") {
     this.nodes = [...scene.nodes.values()];
     this.detail = detail;
+    this.twins = new Map(); // by what their order depends on, the first layers of each kind
     this.plant(detail === "gates" ? [] : scene.groups.filter((row) => row.kind !== "line" || detail === "lines"), scene.groups);
     this.open(this.nodes.length <= WHOLE ? Infinity : FIRST);
   }
@@ -223,9 +225,17 @@ export class Structure {
       const source = sequence[at];
       for (const edge of nodes[source].outgoing) if (!within(edge.target.place)) join(edge, source, thingAt(at), doors.get(this.sends[source]), null);
     }
-    const layers = new Layers(kinds, owner, wires);
+    const layers = this.layersOf(kinds, owner, wires);
     group.level = { layers, before, entering, leaving, carries };
     return group.level;
+  }
+
+  /** The layers of a level; of those that are alike, as turns of a loop are, the order is found once. */
+  layersOf(kinds, owner, wires) {
+    const key = wires.length > ALIKE ? null : `${kinds.join("")} ${owner} ${wires.map(({ outlet, target, port }) => `${outlet}>${target}+${port}`)}`;
+    const layers = new Layers(kinds, owner, wires, this.twins.get(key));
+    if (key && !layers.twin) this.twins.set(key, layers);
+    return layers;
   }
 
   // --- the places of one level, for the sizes that its groups have now ------------------------------------------------
