@@ -154,6 +154,7 @@ def test_a_circuit_told_in_parts_is_there_as_a_whole(open_page):
     assert f"its {len(circuit)} nodes are too many for a page: {scene.drawn} are listed" in said
     gates = page.evaluate("gatewise.drawing().structure.gatesIn(gatewise.drawing().structure.groups[0])")
     assert gates == sum(not entry.is_input for entry in circuit)
+    page.locator("g.group.turn", has_text="#2").dblclick()
     dashed = page.locator("g.group.told").first
     assert "… 33 gates" in dashed.text_content() or "… 5 gates" in dashed.text_content()
     dashed.dblclick()
@@ -163,6 +164,16 @@ def test_a_circuit_told_in_parts_is_there_as_a_whole(open_page):
     assert "These gates are inside a part and are not in this page." in page.locator("aside").inner_text()
     assert page.locator("aside .row", has_text="wires)").count() > 0
     assert "what goes back to" in page.locator("aside").inner_text()
+
+
+def test_what_is_alike_is_expanded_together(open_page):
+    page = open_page(gw.trace(network, layers_of(2, 16, 16, 1), [0.5, -1.0]).html(title="net"))
+    shown = page.evaluate(
+        "gatewise.drawing().picture.things.filter(({ group }) => group).map(({ group }) => [group.kind, group.label])"
+    )
+    # The loop over layers and the last one's only neuron are expanded; of the sixteen of the others none is.
+    assert [label for kind, label in shown if kind == "turn"] == ["#1", "#2"]
+    assert not [label for kind, label in shown if kind == "call"]
 
 
 def test_the_passes_step_over_summaries(open_page):

@@ -11,7 +11,7 @@ const PORT = 16; // the height of a wire that enters or leaves a box
 const ALIKE = 1000; // up to so many wires, it is seen whether two levels are alike
 const DOTTED = 20000; // beyond so many wires, forks get no dots
 const WHOLE = 250; // nodes up to which everything is shown at first
-const FIRST = 60; // nodes and groups that are shown at first of a larger circuit, where groups allow
+const FIRST = 30; // nodes and groups that are shown at first of a larger circuit, where groups allow
 const BUNDLE = 8; // inputs of one argument, beyond which they are bundled
 
 const LETTERS = { input: "i", constant: "c", elided: "c" };
@@ -118,18 +118,34 @@ export class Structure {
     return made;
   }
 
-  /** Expand from the outside in, the largest first, while no more than so many things are shown. */
+  /** Expand from the outside in, the largest first, while no more than so many things are shown; what is alike together. */
   open(most) {
     let shown = this.groups[0].items.length;
-    const waiting = this.groups[0].items.filter((item) => item.group && item.group.kind !== "argument").map((item) => item.group);
+    const waiting = []; // groups beside each other of one kind and name, or the turns of a loop
+    const wait = (items) => {
+      const alike = new Map();
+      for (const { group } of items) {
+        if (!group || group.kind === "argument") continue;
+        const key = group.kind === "turn" ? "turn" : `${group.kind} ${group.label}`;
+        if (!alike.has(key)) alike.set(key, { groups: [], size: 0, more: 0 });
+        const found = alike.get(key);
+        found.groups.push(group);
+        found.size = Math.max(found.size, group.last - group.first);
+        found.more += group.items.length - 1;
+      }
+      waiting.push(...alike.values());
+    };
+    wait(this.groups[0].items);
     while (waiting.length) {
-      waiting.sort((one, other) => (other.last - other.first) - (one.last - one.first));
-      const fits = waiting.findIndex((group) => shown + group.items.length - 1 <= most);
+      waiting.sort((one, other) => other.size - one.size);
+      const fits = waiting.findIndex(({ more }) => shown + more <= most);
       if (fits < 0) return;
-      const [group] = waiting.splice(fits, 1);
-      group.collapsed = false;
-      shown += group.items.length - 1;
-      for (const item of group.items) if (item.group) waiting.push(item.group);
+      const [{ groups, more }] = waiting.splice(fits, 1);
+      shown += more;
+      for (const group of groups) {
+        group.collapsed = false;
+        wait(group.items);
+      }
     }
   }
 
