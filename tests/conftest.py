@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages: Debian's Chromium, or whichever stands on the path."""
+"""A real browser for the tests of pages: Debian's Chromium, or whichever stands on the path; and no clocks in tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy is no failure.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
