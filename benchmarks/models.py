@@ -696,7 +696,7 @@ def model_rows(Row: Any, compiled: Callable[[float], Any]) -> list[Any]:
         Row(
             "moons-scalar", "micrograd's demo, 60 000 scalar gates", scalar_moons, scalar_net, None,
             skip=dict.fromkeys(("autograd", "mygrad", *torch_too, "jax", "jax jit"), "takes seconds a call"),
-            targets=(compiled(0.6),),
+            targets=(compiled(0.6),), first_call=3.0,
         ),
         Row(
             "mlp", "softmax MLP 784-256-128-10, batch 128, float32", digits, softmax_net, None,
