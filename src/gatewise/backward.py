@@ -234,14 +234,14 @@ def _is_finite(ledger: Ledger) -> bool:
 
 def _note(total: Any, prior: Any, source: Node) -> None:
     """Write on the symbol of a gradient whose it is, for the names in what is written of it."""
-    symbol = total.value if isinstance(total, Tracked) else total
+    symbol = untracked(total)
     if not hasattr(symbol, "gradient_of"):
         return
     whose = untracked(source.value) if isinstance(source, Leaf) else (source.code, source.instruction)
-    symbol.gradient_of = (*symbol.gradient_of, whose) if symbol.gradient_of else (whose,)
     before = untracked(prior)
-    if before is not symbol and hasattr(before, "gradient_of"):
+    if hasattr(before, "gradient_of"):
         before.gradient_of = tuple([found for found in before.gradient_of if not _is_same_place(found, whose)])
+    symbol.gradient_of = (*symbol.gradient_of, whose)
 
 
 def _is_same_place(one: Any, other: Any) -> bool:

@@ -400,6 +400,24 @@ def _dummy(spec: Spec, number: int) -> Any:
     return spec.dtype.type(number).item() if spec.weak else np.full(spec.shape, number, spec.dtype)
 
 
+class Alike:
+    """A number for each gate, the same for gates that are equal.
+
+    Gates are looked up by identity, which costs less than what they are equal by; so they must stay, as a script's do.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._first: dict[Any, int] = {}
+
+    def number(self, gate: Any) -> int:
+        """The number of a gate."""
+        found = self._numbers.get(id(gate))
+        if found is None:
+            found = self._numbers[id(gate)] = self._first.setdefault(gate, len(self._first))
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Script:
     """What a function computes: inputs, then symbols each from earlier ones, and which of them are the results.

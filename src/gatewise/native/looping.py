@@ -19,7 +19,7 @@ import numpy as np
 from gatewise import gates
 from gatewise.graph import Spec, apply
 from gatewise.loops import scan
-from gatewise.symbolic import Script, Symbol, written
+from gatewise.symbolic import Alike, Script, Symbol, written
 
 #: Scripts with fewer symbols stay as they are.
 FEWEST = 1000
@@ -123,8 +123,7 @@ class _Loops:
     def _number(self) -> None:
         """Every symbol's kind and the slots of its operands (-1 for constants) as arrays."""
         kinds: dict[Any, int] = {}
-        gates: dict[int, int] = {}  # by identity, which costs less to look up than what gates are equal by
-        alike: dict[Any, int] = {}
+        alike = Alike()
         numbers = [-1] * self.first
         read = [_NOTHING] * self.first
         slots = self.slots
@@ -134,10 +133,7 @@ class _Loops:
                 numbers.append(-2 - slot)
                 read.append(_NOTHING)
                 continue
-            gate = gates.get(id(symbol.gate))
-            if gate is None:
-                gate = gates[id(symbol.gate)] = alike.setdefault(symbol.gate, len(alike))
-            key: tuple[Any, ...] = (gate, symbol.dtype, symbol.shape)
+            key: tuple[Any, ...] = (alike.number(symbol.gate), symbol.dtype, symbol.shape)
             row = []
             for place, operand in enumerate(operands):
                 if type(operand) is Symbol:

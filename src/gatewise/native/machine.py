@@ -52,8 +52,8 @@ def is_arm() -> bool:
 
 def target_machine(quickly: bool = False) -> Any:
     """The processor at hand, with all it can do; for code that is to be made `quickly`, rather than be quick."""
-    name, features = _host()
-    return _target().create_target_machine(cpu=name, features=features, opt=0 if quickly else 2)
+    name, flags = _host()
+    return _target().create_target_machine(cpu=name, features=flags, opt=0 if quickly else 2)
 
 
 def processor() -> str:

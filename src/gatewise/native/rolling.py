@@ -22,7 +22,7 @@ import numpy as np
 from gatewise import gates
 from gatewise.gates.conversion import IDENTITY
 from gatewise.graph import Spec, apply, untracked
-from gatewise.symbolic import Script, Symbol, ValueFunction, written
+from gatewise.symbolic import Alike, Script, Symbol, ValueFunction, written
 
 #: Scripts with fewer scalar gates stay as they are: straight code runs as fast, and compiles soon enough.
 FEWEST = 1000
@@ -65,7 +65,7 @@ def rolled(script: Script) -> Script:
     if any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}:
         return script  # arrays of Python numbers would not yield to other dtypes, as Python numbers do
     groups = _Groups(script)
-    if not groups.gain:
+    if not groups.are_worth_it:
         return script
     return written(groups.run, [Spec(symbol.shape, symbol.dtype, symbol.weak) for symbol in script.inputs])
 
@@ -92,8 +92,8 @@ class _Groups:
         self.script = script
         self.groups: list[_Group] = []
         self.known: dict[Any, int] = {}
-        self.gates: dict[int, tuple[bool, int]] = {}
-        self.alike: dict[Any, int] = {}
+        self.alike = Alike()
+        self.aliases: dict[int, bool] = {}  # by a gate's number, whether it gives single numbers back
         self.home: list[Any] = [None] * _indices(script)  # by a symbol's index: its group, and which member
         for symbol in script.inputs:
             self._join(symbol, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), ())
@@ -104,7 +104,7 @@ class _Groups:
                 self._place(symbol, found)
             if number == ENOUGH and not self._are_few(number):
                 break
-        self.gain = self._are_few(number + 1)
+        self.are_worth_it = self._are_few(number + 1)
 
     def _are_few(self, gates_seen: int) -> bool:
         """Whether groups are few beside the gates that were put into them."""
@@ -122,7 +122,7 @@ class _Groups:
             counts = tuple(map(len, runs.values()))
             columns = [values if group is None else sorted(values) for group, values in runs.items()]
             self._join(symbol, (_SUM, symbol.dtype, kinds, counts), _SUM, kinds, columns)
-        elif self._gate(symbol)[0] and _is_identity(symbol):
+        elif self._is_alias(symbol.gate) and _is_identity(symbol):
             home[symbol.index] = home[operands[0].index]
         elif _is_scalar(symbol):
             groups, entries, fixed = [], [], []
@@ -135,18 +135,19 @@ class _Groups:
                 groups.append(group)
                 entries.append(entry)
             kinds = tuple(groups)
-            self._join(symbol, (self._gate(symbol)[1], symbol.dtype.num, kinds, *fixed), symbol.gate, kinds, entries)
+            self._join(
+                symbol, (self.alike.number(symbol.gate), symbol.dtype.num, kinds, *fixed), symbol.gate, kinds, entries
+            )
         else:
             references = [self._reference(operand) for operand in operands]
             kinds = tuple([group for group, _ in references])
             self._join(symbol, symbol, symbol.gate, kinds, [value for _, value in references])
 
-    def _gate(self, symbol: Symbol) -> tuple[bool, int]:
-        """Whether a symbol's gate gives single numbers back, and a number for all gates that are equal to it."""
-        gate = symbol.gate
-        known = self.gates.get(id(gate))  # by identity, which costs less to look up than what gates are equal by
+    def _is_alias(self, gate: Any) -> bool:
+        number = self.alike.number(gate)
+        known = self.aliases.get(number)
         if known is None:
-            known = self.gates[id(gate)] = _is_alias(gate), self.alike.setdefault(gate, len(self.alike))
+            known = self.aliases[number] = _is_alias(gate)
         return known
 
     def _reference(self, operand: Any) -> tuple[int | None, Any]:

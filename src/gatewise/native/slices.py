@@ -87,7 +87,8 @@ class Member:
             found = [item.address for item in self.nest.items if item.address]
             axes = tuple(self.nest.extents)
             return [(address, axes) for address in (*found, *(write.address for write in self.nest.writes))]
-        value = self.step.value  # type: ignore[union-attr]
+        assert isinstance(self.step, Multiply)
+        value = self.step.value
         return [(operand_address(v, self.stored), v.shape) for v in (*value.operands, value)]
 
     def divides(self, threads: int, machine: Machine) -> bool:
@@ -104,9 +105,9 @@ class Member:
 
     def _is_as_quick(self, machine: Machine) -> bool:
         """Whether a product that has an operand in common for all slices takes no longer for each by itself."""
-        value = self.step.value  # type: ignore[union-attr]
-        assert isinstance(value, Product)
-        whole = product_spec(value, self.stored)
+        assert isinstance(self.step, Multiply)
+        assert isinstance(self.step.value, Product)
+        whole = product_spec(self.step.value, self.stored)
         one, apart = slice_of(whole)
         if all(apart):
             return True

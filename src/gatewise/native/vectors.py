@@ -15,7 +15,7 @@ from llvmlite import ir
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
-class Spelled(ir.Constant):  # type: ignore[misc]
+class Spelled(ir.Constant):  # type: ignore[misc]  # llvmlite has no types
     """A constant whose text is known; of a vector, `entry` is what each lane holds, for those of llvmlite who look."""
 
     def __init__(self, kind: ir.Type, text: str, entry: Any = ir.Undefined) -> None:

@@ -68,6 +68,7 @@ export class PaintedCircuit {
     this.isPainted = true;
   }
 
+  /** The program and the room of a WebGL context, which may be a new one. */
   prepare() {
     const { gl } = this;
     this.program = compiled(gl);
