@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from nets import layers_of, network
@@ -144,6 +146,29 @@ def test_a_circuit_too_large_for_elements_is_painted_and_answers(open_page):
     assert green() > 50
     page.evaluate("gatewise.go(0)")
     assert green() == 0
+
+
+def test_a_graphics_card_that_goes_away_and_comes_back(open_page):
+    page = net_page(open_page, 2, 24, 24, 1)
+    page.locator("select.detail").select_option("gates")
+    if not page.evaluate("Boolean(gatewise.drawing().circuit.gl)"):
+        pytest.skip("no WebGL here")
+    page.evaluate("window.card = gatewise.drawing().circuit.gl.getExtension('WEBGL_lose_context'); card.loseContext()")
+    until(page, "gatewise.drawing().circuit.gl === null")
+    page.evaluate("card.restoreContext()")
+    until(page, "gatewise.drawing().circuit.gl !== null")
+    program = "(({ gl, program }) => gl.getProgramParameter(program, gl.LINK_STATUS))(gatewise.drawing().circuit)"
+    assert page.evaluate(program)
+    page.evaluate("gatewise.drawing().overview()")
+    page.wait_for_timeout(100)
+    assert page.evaluate("gatewise.drawing().circuit.gl.getError()") == 0
+
+
+def until(page, condition):
+    deadline = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline
+        time.sleep(0.03)
 
 
 def test_a_circuit_told_in_parts_is_there_as_a_whole(open_page):
