@@ -21,7 +21,7 @@ from gatewise.native.emit import GRAIN, I8, I64, POINTER, NestEmitter, combined,
 from gatewise.native.nest import Nest, nest_of, operand_address, product_spec
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
 from gatewise.native.slices import Slices, in_order, slice_of, sliced
-from gatewise.native.spelling import text_of
+from gatewise.native.spelling import settle, text_of
 from gatewise.native.tile import Machine
 from gatewise.native.values import (
     Call,
@@ -74,6 +74,9 @@ class Built:
 
     def as_text(self) -> str:
         """The module's text. The objects that it was written with, many times as large, are let go."""
+        assert self.module is not None
+        for function in self.module.functions:
+            settle(function)
         text = text_of(self.module)
         self._let_go()
         return text
@@ -446,6 +449,7 @@ class _Builder:
             self.functions[signature] = function
             self.own_functions.append(function)
             self._write_step(function, step, places)
+            settle(function)
             if len(places) > MANY and all(value is None or value.size <= LITTLE for value, _ in places):
                 _leave_as_written(function)
         return function, places
@@ -574,6 +578,7 @@ class _Builder:
         spec, kind = self._spec(step), self._kind(step)
         write = kind.emit_convolution if kind is convolution else kind.emit_product
         function = write(self.module, spec, self.machine)
+        settle(function)
         workspace = builder.gep(pointers[3], [builder.mul(part, whole(step.workspace[1]))], source_etype=I8)
         count = kind.units(spec, self.machine)
         begin, end = (
@@ -602,6 +607,7 @@ class _Builder:
             self.functions[signature] = function
             self.own_functions.append(function)
             self._write_slices(function, slices, members, len(places))
+            settle(function)
         return function, places
 
     def _wire(
@@ -672,6 +678,7 @@ class _Builder:
                         emitter.fill(write, builder.mul(begin, size), builder.mul(end, size))
                 emitter.emit(begin, end)
             builder.ret_void()
+            settle(function)
         return function, places
 
     def _write_slices_of_product(
@@ -679,6 +686,7 @@ class _Builder:
     ) -> None:
         spec, apart = slice_of(self._spec(member))
         function = product.emit_product(self.module, spec, self.machine)
+        settle(function)
         element = memory_type(np.dtype(spec.dtype))
         with counted(builder, begin, end) as index:
             operands = [
