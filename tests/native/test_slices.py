@@ -111,6 +111,20 @@ def test_several_small_slices_are_run_at_a_time(small_cache):
     assert "at a time" in step.what
 
 
+@pytest.mark.parametrize("length", [37, 101, 203])
+def test_numbers_of_one_for_each_slice_are_all_computed(length, small_cache):
+    """A block of slices is no whole number of vectors."""
+    x, c = rng.standard_normal((length, 3, 4)), rng.standard_normal(length)
+
+    def f(x, c):
+        y = np.exp(x)
+        totals = np.sum(y, axis=(1, 2))
+        return np.sum(y / totals[:, None, None] * (np.log(totals) * c)[:, None, None])
+
+    compiled, _ = assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), x, c)
+    assert groups(compiled)
+
+
 @pytest.mark.parametrize(
     "mix",
     [
@@ -173,18 +187,24 @@ STEPS = (
     lambda x, W: x + np.sum(x, axis=1, keepdims=True) * 0.1,
     lambda x, W: x[::-1] * W,
     lambda x, W: x - np.mean(x, axis=0),
-    lambda x, W: np.concatenate([x[:, 3:], x[:, :3]], axis=1),
+    lambda x, W: np.concatenate([x[:, 1:], x[:, :1]], axis=1),
     lambda x, W: np.cumsum(x, axis=2) * 0.1,
     lambda x, W: np.sin(x[:, :, ::-1]),
+    lambda x, W: x * np.log(1 + np.sum(x * x, axis=(1, 2)))[:, None, None],
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from(range(len(STEPS))), min_size=2, max_size=6), st.integers(1, 3))
-def test_any_chain_of_steps(chain, number):
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from(range(len(STEPS))), min_size=2, max_size=6),
+    st.integers(1, 3),
+    st.sampled_from([(6, 9), (37, 3), (100, 2)]),
+)
+def test_any_chain_of_steps(chain, number, shape):
     before = gw.threads()
     small = replace(Machine.host(), second_cache=1024)
-    W, x = rng.standard_normal((6, 9, 9)), rng.standard_normal((6, 9, 9))
+    length, side = shape
+    W, x = rng.standard_normal((length, side, side)), rng.standard_normal((length, side, side))
 
     def f(x, W):
         for step in chain:

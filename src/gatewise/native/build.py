@@ -664,7 +664,8 @@ class _Builder:
             else:
                 known = dict(zip(places, pointers, strict=True))
                 emitter = NestEmitter(
-                    builder, member.nest, lambda value, offset: known[value, offset], self.machine.vector_bytes, {}
+                    *(builder, member.nest, lambda value, offset: known[value, offset], self.machine.vector_bytes, {}),
+                    grain=1,
                 )
                 for write in member.nest.writes:
                     if emitter.folds_into_memory(write):
