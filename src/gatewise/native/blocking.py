@@ -132,7 +132,7 @@ class Plan:
     def panel_entries(self) -> int:
         """Entries of the copy of B. Where it is transposed for inner products, the last vectors run over its end."""
         spare = self.lanes * self.padded_depth if self.inner else 0
-        return self.block_columns * self.panel + spare if self.copied else 0
+        return min(self.block_columns, self.column_tiles) * self.panel + spare if self.copied else 0
 
 
 #: What is sure to stay in the first cache while something else passes through it, in bytes.
@@ -165,14 +165,14 @@ def _outer_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
         most = max(1, min((machine.registers - width - 1) // width, 24))
         for rows in range(1, max(1, min(most, spec.m)) + 1):
             large = spec.k * spec.n * size > machine.second_cache
-            tall = spec.m > 12 * rows
-            copied = spec.b[1] != 1 or (large and tall)
-            depth = spec.k
-            if large:
-                depth = _even(spec.k, 512)
-            elif copied:
-                depth = _even(spec.k, 1024)
-            yield from _plans(spec, swapped, machine, False, rows, width * lanes, depth, copied, large and not copied)
+            for copied in (False, True) if spec.b[1] == 1 else (True,):
+                depth = spec.k
+                if large:
+                    depth = _even(spec.k, 512)
+                elif copied:
+                    depth = _even(spec.k, 1024)
+                far = large and not copied
+                yield from _plans(spec, swapped, machine, False, rows, width * lanes, depth, copied, far)
 
 
 def _inner_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator[Plan]:
@@ -259,6 +259,8 @@ def _outer_tile(plan: Plan, height: int, width: int) -> float:
     vectors = -(-width // lanes)
     near = spec.k * spec.n * SIZES[spec.dtype] <= FIRST_CACHE
     steps = spec.k * (max(height * vectors, height + vectors, 4 if near else vectors + 2) + 0.1 * (height + vectors))
+    if not plan.copied and min(spec.k, plan.depth) * width * SIZES[spec.dtype] > FIRST_CACHE:
+        steps += spec.k * vectors  # lines far apart, which nothing asks for ahead
     row, column = spec.c
     if column == 1 or width == 1:
         store = 2.0 * height * (vectors + 1)
