@@ -183,7 +183,8 @@ def _inner_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
     most = min(spec.n, machine.lanes(spec.dtype), machine.registers - 2)
     for width in range(1, most + 1):
         for rows in range(1, min(spec.m, (machine.registers - 1) // (width + 1)) + 1):
-            yield from _plans(spec, swapped, machine, True, rows, width, spec.k, spec.b[0] != 1, far)
+            for depth in {spec.k, _even(spec.k, 1024 if far else 512)}:
+                yield from _plans(spec, swapped, machine, True, rows, width, depth, spec.b[0] != 1, far)
 
 
 def _even(size: int, most: int) -> int:
@@ -274,10 +275,10 @@ def _outer_tile(plan: Plan, height: int, width: int) -> float:
 def _inner_tile(plan: Plan, height: int, width: int) -> float:
     spec, lanes = plan.spec, plan.lanes
     steps = -(-spec.k // lanes) * float(max(height * width, height + width, 4))
-    if max(width, height) * spec.k * SIZES[spec.dtype] > FIRST_CACHE:
+    if max(width, height) * plan.depth * SIZES[spec.dtype] > FIRST_CACHE:
         steps += 0.9 * (height + width) * -(-spec.k // lanes)
     store = (1.0 if spec.c[1] == 1 or width == 1 else 3.0 * lanes) * height
-    return steps + height * (3 * width + lanes) + store + 16
+    return steps + (height * (3 * width + lanes) + store + 16) * -(-spec.k // plan.depth)
 
 
 def _copying(plan: Plan) -> float:

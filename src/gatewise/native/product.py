@@ -202,7 +202,7 @@ class _Writer:
             row_step = spec.a[0]
             column_step = chosen.padded_depth if chosen.copied else spec.b[1]
             rows = [i * row_step for i in range(height)]
-            vectors = dot_tile(code, a, b, rows, [j * column_step for j in range(width)], spec.k, chosen.ahead)
+            vectors = dot_tile(code, a, b, rows, [j * column_step for j in range(width)], depth, chosen.ahead)
             sums = [[vector] for vector in vectors]
             counts = [width]
         else:
@@ -282,7 +282,7 @@ class _Writer:
             source = code.at(b, code.multiply(j, chosen.width * spec.b[1]))
             target = code.at(self.copy, code.multiply(code.subtract(j, begin), chosen.panel))
             if chosen.inner:
-                copy_panel(code, source, spec.b, target, chosen.padded_depth, spec.k, width)
+                copy_panel(code, source, spec.b, target, chosen.padded_depth, depth, width)
             else:
                 pitch = -(-width // code.lanes) * code.lanes
                 copy_panel(code, source, spec.b[::-1], target, pitch, width, depth)
