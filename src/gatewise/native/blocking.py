@@ -28,11 +28,12 @@ class ProductSpec:
 
     Strides count entries: `a`, `b` and `c` are those of (row, column), `a_batch`, `b_batch` and `c_batch` those of the
     batch axes, 0 where an operand is shared. C must not overlap A or B. `threads` says how many callers will share the
-    units; it shapes the tiles.
+    units; it shapes the tiles. `along` says what units are: "tiles", rows or columns of them, whichever suits; "rows"
+    of C, where B may be copied before; or "depth", entries of k, whose products are added to C.
 
     >>> ProductSpec.of(np.zeros((5, 3)), np.zeros((4, 3)).T, np.zeros((5, 4)))
     ProductSpec(m=5, n=4, k=3, dtype='float64', a=(3, 1), b=(1, 3), c=(4, 1), batch=(), a_batch=(), b_batch=(),
-        c_batch=(), accumulate=False, threads=1)
+        c_batch=(), accumulate=False, threads=1, along='tiles')
     """
 
     m: int
@@ -48,6 +49,7 @@ class ProductSpec:
     c_batch: tuple[int, ...] = ()
     accumulate: bool = False
     threads: int = 1
+    along: str = "tiles"
 
     @classmethod
     def of(
@@ -83,7 +85,7 @@ class ProductSpec:
             fields = (self.batch, self.a_batch, self.b_batch, self.c_batch)
             parts.append("batch." + ".".join("_".join(map(str, field)) for field in fields))
         parts.append("add" if self.accumulate else "set")
-        return ".".join(["product", *parts, str(self.threads)])
+        return ".".join(["product", *parts, str(self.threads), *([self.along] if self.along != "tiles" else [])])
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,21 @@ class Plan:
         return self.width * self.padded_depth
 
     @property
+    def before(self) -> bool:
+        """Whether B is copied as a whole before the first call, for all of them."""
+        return self.copied and self.spec.along == "rows" and self.by_rows
+
+    @property
+    def grain(self) -> int:
+        """What the rows where a call begins are a multiple of, where units are rows."""
+        return self.width if self.swapped else self.rows
+
+    @property
     def panel_entries(self) -> int:
         """Entries of the copy of B. Where it is transposed for inner products, the last vectors run over its end."""
         spare = self.lanes * self.padded_depth if self.inner else 0
+        if self.before:
+            return -(-self.spec.k // self.depth) * self.column_tiles * self.panel + spare
         return min(self.block_columns, self.column_tiles) * self.panel + spare if self.copied else 0
 
 
@@ -183,7 +197,7 @@ def _inner_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
     most = min(spec.n, machine.lanes(spec.dtype), machine.registers - 2)
     for width in range(1, most + 1):
         for rows in range(1, min(spec.m, (machine.registers - 1) // (width + 1)) + 1):
-            for depth in {spec.k, _even(spec.k, 1024 if far else 512)}:
+            for depth in {spec.k, _even(spec.k, 512)}:
                 yield from _plans(spec, swapped, machine, True, rows, width, depth, spec.b[0] != 1, far)
 
 
@@ -211,6 +225,8 @@ def _plans(
     ahead = 0
     if far:
         ahead = rows * spec.a[0] if inner else 2 * width
+    if spec.along == "depth":
+        ahead = 0 if copied else spec.k * spec.b[0]  # where the next slices lie
     first = Plan(
         spec=spec,
         swapped=swapped,
@@ -225,9 +241,14 @@ def _plans(
         ahead=ahead,
         lanes=lanes,
     )
-    yield first
-    if spec.threads > 1 and first.column_tiles > 1:
+    if spec.along != "rows":
+        yield first
+        if spec.threads > 1 and first.column_tiles > 1:
+            yield replace(first, by_rows=False)
+    elif swapped:
         yield replace(first, by_rows=False)
+    else:
+        yield replace(first, block_columns=first.column_tiles)
 
 
 def estimate(plan: Plan) -> float:
@@ -284,7 +305,7 @@ def _inner_tile(plan: Plan, height: int, width: int) -> float:
 def _copying(plan: Plan) -> float:
     """Cycles for the copy of B, once."""
     spec, lanes = plan.spec, plan.lanes
-    if not plan.copied:
+    if not plan.copied or plan.before:
         return 0.0
     count = spec.k * -(-spec.n // lanes)
     if plan.inner:
@@ -297,7 +318,7 @@ def _copying(plan: Plan) -> float:
 def _normal(spec: ProductSpec) -> ProductSpec:
     """The same product where the strides along axes of size one, which are never taken, read as contiguous."""
     (a0, a1), (b0, b1), (c0, c1) = spec.a, spec.b, spec.c
-    if spec.k == 1:
+    if spec.k == 1 and spec.along != "depth":
         a1 = b0 = 1
     if spec.n == 1:
         b1 = c1 = 1
