@@ -48,8 +48,8 @@ class Member:
             shape = self.step.domain if self.step.target is None else ()
         elif isinstance(self.step, Multiply) and self.step.value.dtype.name in ELEMENTS:
             shape = self.step.value.shape if isinstance(self.step.value, Product) else ()
-            if len(shape) == 2 and self.adds:
-                shape = (product_spec(self.step.value, self.stored).k, *shape)
+            if self.matrices is not None and self.adds:
+                shape = (self.matrices.k, *shape)
         return shape[0] if len(shape) and prod(shape) and shape[0] > 1 else 0
 
     @cached_property
