@@ -222,6 +222,8 @@ def _plans(
     lanes, size = machine.lanes(spec.dtype), SIZES[spec.dtype]
     depth = max(1, depth)
     half = machine.second_cache // 2
+    # Few columns at a time leave room for A in the second cache; where A does not fit, it passes by less often for many.
+    columns = half // 2 if spec.m * spec.k * size <= half else 8 * half
     ahead = 0
     if far:
         ahead = rows * spec.a[0] if inner else 2 * width
@@ -235,7 +237,7 @@ def _plans(
         width=width,
         depth=depth,
         block_rows=max(1, half // (2 if inner else 1) // (rows * depth * size)),
-        block_columns=max(1, 8 * half // (width * depth * size)),
+        block_columns=max(1, columns // (width * depth * size)),
         copied=copied,
         by_rows=True,
         ahead=ahead,
