@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
 from types import FrameType
 from typing import Any, ClassVar, NoReturn
@@ -457,22 +458,57 @@ def _dummy(spec: Spec, number: int) -> Any:
     return spec.dtype.type(number).item() if spec.weak else np.full(spec.shape, number, spec.dtype)
 
 
-class Alike:
-    """A number for each gate, the same for gates that are equal.
+class Columns:
+    """A script as arrays, for those who compare many of its symbols: per slot what it comes from.
 
-    Gates are looked up by identity, which costs less than what they are equal by; so they must stay, as a script's do.
+    Attributes:
+        first: The slot of the first symbol; before it come the inputs.
+        slots: By a symbol's index its slot.
+        kinds: Per slot a number, the same for equal gates that give the same shape and dtype.
+        examples: Per number a kind that has it.
+        distinct: All kinds, with their numbers.
+        starts: Per slot where its operands begin in `read`, and at last where they end.
+        read: The slots of all operands, -1 for constants.
+        readers: Per operand the slot that reads it.
+        constants: The operands that are constants, in their order.
     """
 
-    def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}
-        self._first: dict[Any, int] = {}
+    def __init__(self, inputs: Sequence[Symbol], symbols: Sequence[Symbol]) -> None:
+        values = (*inputs, *symbols)
+        number = len(values)
+        self.first = len(inputs)
+        indices = np.fromiter(map(attrgetter("index"), values), np.int64, number)
+        self.slots = np.full(indices.max(initial=-1) + 2, -1)  # the last one for what is no symbol, index -1
+        self.slots[indices] = np.arange(number)
+        kinds = [symbol.kind for symbol in values]
+        numbers: dict[Any, int] = {}
+        self.distinct = dict.fromkeys(kinds, 0)
+        self.examples: list[Kind] = []
+        for kind in self.distinct:
+            found = self.distinct[kind] = numbers.setdefault((kind.gate, kind.shape, kind.dtype), len(numbers))
+            if found == len(self.examples):
+                self.examples.append(kind)
+        self.kinds = np.fromiter(map(self.distinct.__getitem__, kinds), np.int64, number)
+        operands = [symbol.operands for symbol in values]
+        counts = np.fromiter(map(len, operands), np.int64, number)
+        self.starts = np.concatenate([[0], counts.cumsum()])
+        self.readers = np.repeat(np.arange(number), counts)
+        flat = list(chain.from_iterable(operands))
+        self.read = self.slots[np.array([o.index if type(o) is Symbol else -1 for o in flat], np.int64)]
+        self.constants = [flat[place] for place in np.flatnonzero(self.read < 0).tolist()]
 
-    def number(self, gate: Any) -> int:
-        """The number of a gate."""
-        found = self._numbers.get(id(gate))
-        if found is None:
-            found = self._numbers[id(gate)] = self._first.setdefault(gate, len(self._first))
-        return found
+    def yields(self, scalars: bool = False) -> bool:
+        """Whether a Python number's dtype yields somewhere to that of an array; of scalars and inputs, or of all."""
+        kinds = {
+            (kind.dtype, kind.weak)
+            for kind in self.distinct
+            if kind.dtype.kind != "b" and not (scalars and kind.shape and kind.gate is not INPUT)
+        }
+        return any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}
+
+    def slot(self, symbol: Symbol) -> int:
+        """The slot of a symbol of the script."""
+        return int(self.slots[symbol.index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -491,6 +527,11 @@ class Script:
     captured: tuple[Symbol, ...]
     assumptions: tuple[Symbol, ...]
     outside: tuple[Any, ...] = ()
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The script as arrays."""
+        return Columns((*self.inputs, *self.captured), self.symbols)
 
     @cached_property
     def _slots(self) -> dict[Symbol, int]:
