@@ -87,6 +87,10 @@ class Tape:
         symbols.append(symbol)
         return symbol
 
+    def clear(self) -> None:
+        """Let go of the symbols, which know their tape, so that they are freed as soon as nobody wants them."""
+        self.symbols, self.assumptions, self.captures = [], [], {}
+
     def captured(self, value: Any) -> Symbol:
         """The input that stands for `value`, which is traced or belongs to an enclosing script or map.
 
@@ -579,7 +583,9 @@ def written(f: Callable[..., Any], specs: Sequence[Spec], strong: bool = False, 
     inputs = tuple([tape.symbol(INPUT, (), spec) for spec in specs])
     results = f(*[symbol.carried() for symbol in inputs])
     outputs = tuple([tape.own(result) for result in results])
-    return _pruned(tape, inputs, outputs)
+    script = _pruned(tape, inputs, outputs)
+    tape.clear()
+    return script
 
 
 def _pruned(tape: Tape, inputs: tuple[Symbol, ...], outputs: tuple[Any, ...]) -> Script:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random as plain_random
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -199,6 +201,25 @@ def test_whether_any_entry_of_an_array_is_true_stays_one_truth_beside_scalars():
         for found, expected in zip(compiled(0.3, x), f(0.3, x), strict=True):
             assert np.shape(found) == np.shape(expected)
             np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_what_was_written_down_is_freed_without_a_search_for_garbage():
+    def f(x):
+        for _ in range(500):
+            x = np.sin(x) + x / 2
+        return x
+
+    gc.collect()
+    gc.disable()
+    try:
+        script = written(lambda x: [gw.grad(f)(x)], [NUMBER])
+        symbol = weakref.ref(script.symbols[1000].tape)
+        short = looped(script)
+        del script
+        assert symbol() is None
+    finally:
+        gc.enable()
+    assert len(short.symbols) < 100
 
 
 @pytest.mark.parametrize("constants", [(1, 1.0), (0.0, -0.0), (np.float64(2), 2.0)])
