@@ -30,7 +30,7 @@ FEWEST = 1000
 #: Scripts are rolled when that leaves at most one group for so many gates.
 GAIN = 4.0
 
-#: Of so many gates, the first, it is seen whether there is anything to gain.
+#: In longer scripts it is seen from so many gates, the first, whether there is anything to gain.
 ENOUGH = 20_000
 
 #: Sums of fewer terms stay additions.
@@ -64,10 +64,11 @@ def rolled(script: Script) -> Script:
     is_scalar = np.array([not kind.shape for kind in columns.examples])
     if is_scalar[columns.kinds[columns.first :]].sum() < FEWEST or columns.yields(scalars=True):
         return script  # arrays of Python numbers would not yield to other dtypes, as Python numbers do
-    for most in (ENOUGH, len(script.symbols)):
-        groups = _Groups(script, script.symbols[:most])
-        if not groups.are_worth_it:
-            return script
+    if len(script.symbols) > ENOUGH and not _Groups(script, script.symbols[:ENOUGH]).are_worth_it:
+        return script
+    groups = _Groups(script, script.symbols)
+    if not groups.are_worth_it:
+        return script
     return written(groups.run, [Spec(symbol.shape, symbol.dtype, symbol.weak) for symbol in script.inputs])
 
 
@@ -111,9 +112,9 @@ class _Groups:
 
     def _place(self, symbols: Sequence[Symbol], terms: Sequence[Any]) -> None:
         """Put every gate that is still to be computed into its group."""
-        table, groups, members = self.table, self.group, self.member
-        starts, numbers = table.starts.tolist(), table.kinds.tolist()
-        read = table.read[: starts[len(terms)]].tolist()
+        table, groups, members, known = self.table, self.group, self.member, self.known
+        starts, numbers = table.starts[: len(terms) + 1].tolist(), table.kinds[: len(terms)].tolist()
+        read = table.read[: starts[-1]].tolist()
         aliases = [_is_alias(kind.gate) for kind in table.examples]
         scalar = [_is_scalar(kind) for kind in table.examples]
         for slot, symbol in enumerate(symbols, table.first):
@@ -134,7 +135,13 @@ class _Groups:
                 key = symbol
             elif None in kinds:
                 key += tuple([_kind(x) for x, kind in zip(symbol.operands, kinds, strict=True) if kind is None])
-            self._join(slot, key, symbol.gate, kinds, symbol)
+            group = known.get(key)
+            if group is None:
+                self._join(slot, key, symbol.gate, kinds, symbol)
+            else:  # the usual case, kept short
+                groups[slot] = group.number
+                members[slot] = len(group.slots)
+                group.slots.append(slot)
 
     def _join(self, slot: int, key: Any, gate: Any, kinds: tuple[Any, ...], symbol: Symbol) -> _Group:
         """Make what stands in a slot a member of the group with this key."""
@@ -339,8 +346,9 @@ def _sums(script: Script, size: int) -> list[Any]:
             uses[table.slot(symbol)] = 2
     is_sum = [_is_scalar(kind) and kind.gate.name == "add" and kind.dtype.kind == "f" for kind in table.examples]
     numbers = table.kinds[:size]
-    kinds, starts, read = numbers.tolist(), table.starts.tolist(), table.read[: table.starts[size]].tolist()
-    once = (uses == 1).tolist()
+    kinds, starts = numbers.tolist(), table.starts[: size + 1].tolist()
+    read = table.read[: starts[-1]].tolist()
+    once = (uses[:size] == 1).tolist()
     terms: list[Any] = [()] * size
     pieces: dict[int, list[int]] = {}
     for slot in np.flatnonzero(np.array(is_sum)[numbers]).tolist():
