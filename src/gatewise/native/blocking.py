@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,8 +88,7 @@ class ProductSpec:
         return ".".join(["product", *parts, str(self.threads), *([self.along] if self.along != "tiles" else [])])
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How a product is computed: `spec` with batch axes merged and perhaps transposed, tile, blocks and copies."""
 
     spec: ProductSpec
@@ -149,6 +148,9 @@ class Plan:
         return min(self.block_columns, self.column_tiles) * self.panel + spare if self.copied else 0
 
 
+#: So many sums keep the multipliers busy: tiles of fewer are not considered, unless there is no more to compute.
+BUSY = 8
+
 #: What is sure to stay in the first cache while something else passes through it, in bytes.
 FIRST_CACHE = 24 << 10
 
@@ -177,7 +179,7 @@ def _outer_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
         if width > min(vectors, machine.registers // 2 if flat else 4):
             break
         most = max(1, min((machine.registers - width - 1) // width, 24))
-        for rows in range(1, max(1, min(most, spec.m)) + 1):
+        for rows in _heights(spec, most, -(-BUSY // width)):
             large = spec.k * spec.n * size > machine.second_cache
             for copied in (False, True) if spec.b[1] == 1 else (True,):
                 depth = spec.k
@@ -191,14 +193,26 @@ def _outer_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
 
 def _inner_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator[Plan]:
     """Inner products, for operands that are contiguous along k, B perhaps after a copy."""
-    if spec.a[1] != 1 or spec.k < 2:
+    lanes, copied = machine.lanes(spec.dtype), spec.b[0] != 1
+    if spec.a[1] != 1 or spec.k < 2 or (copied and spec.n >= 4 * lanes):
         return
     far = spec.m * spec.k * SIZES[spec.dtype] > machine.second_cache
-    most = min(spec.n, machine.lanes(spec.dtype), machine.registers - 2)
+    most = min(spec.n, lanes, machine.registers - 2)
     for width in range(1, most + 1):
-        for rows in range(1, min(spec.m, (machine.registers - 1) // (width + 1)) + 1):
+        least = 1 if width == spec.n else -(-BUSY // width)
+        for rows in _heights(spec, (machine.registers - 1) // (width + 1), least):
             for depth in {spec.k, _even(spec.k, 512)}:
-                yield from _plans(spec, swapped, machine, True, rows, width, depth, spec.b[0] != 1, far)
+                yield from _plans(spec, swapped, machine, True, rows, width, depth, copied, far)
+
+
+def _heights(spec: ProductSpec, most: int, least: int) -> Iterator[int]:
+    """Rows of tiles that are worth a look: of those that make equally many tiles the fewest, and not less than `least`."""
+    most, least = max(1, min(most, spec.m)), min(least, -(-spec.m // spec.threads))
+    tiles = 0
+    for rows in range(1, most + 1):
+        if -(-spec.m // rows) != tiles and (rows >= least or rows == most):
+            tiles = -(-spec.m // rows)
+            yield rows
 
 
 def _even(size: int, most: int) -> int:
@@ -246,21 +260,23 @@ def _plans(
     if spec.along != "rows":
         yield first
         if spec.threads > 1 and first.column_tiles > 1:
-            yield replace(first, by_rows=False)
+            yield first._replace(by_rows=False)
     elif swapped:
-        yield replace(first, by_rows=False)
+        yield first._replace(by_rows=False)
     else:
-        yield replace(first, block_columns=first.column_tiles)
+        yield first._replace(block_columns=first.column_tiles)
 
 
 def estimate(plan: Plan) -> float:
     """Cycles of the slowest thread: of use only for comparison."""
     spec = plan.spec
     batch = prod(spec.batch)
-    heights = _pieces(spec.m, plan.rows)
-    widths = _pieces(spec.n, plan.width)
+    heights, widths = _pieces(spec.m, plan.rows), _pieces(spec.n, plan.width)
     tile = _inner_tile if plan.inner else _outer_tile
-    work = sum(a * b * tile(plan, height, width) for height, a in heights for width, b in widths) * batch
+    work = 0.0
+    for height, below in heights:
+        for width, beside in widths:
+            work += below * beside * batch * tile(plan, height, width)
     work *= 1 + 0.01 * (len(heights) * len(widths) - 1)  # each kind of tile is more code
     units = batch * plan.tiles
     if units:
@@ -275,7 +291,9 @@ def estimate(plan: Plan) -> float:
 
 def _pieces(total: int, size: int) -> list[tuple[int, int]]:
     """How often each size of a tile occurs."""
-    return [(each, count) for each, count in ((size, total // size), (total % size, 1)) if each and count]
+    whole, rest = divmod(total, size)
+    found = [(size, whole)] if whole else []
+    return [*found, (rest, 1)] if rest else found
 
 
 def _outer_tile(plan: Plan, height: int, width: int) -> float:
