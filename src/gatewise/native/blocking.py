@@ -206,9 +206,9 @@ def _inner_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
 
 
 def _heights(spec: ProductSpec, most: int, least: int) -> Iterator[int]:
-    """Rows of tiles that are worth a look: of those that make equally many tiles the fewest, and not less than `least`."""
+    """Rows of tiles that are worth a look: of those that make equally many tiles the fewest, and at least `least`."""
     most, least = max(1, min(most, spec.m)), min(least, -(-spec.m // spec.threads))
-    tiles = 0
+    tiles = -1
     for rows in range(1, most + 1):
         if -(-spec.m // rows) != tiles and (rows >= least or rows == most):
             tiles = -(-spec.m // rows)
@@ -236,7 +236,7 @@ def _plans(
     lanes, size = machine.lanes(spec.dtype), SIZES[spec.dtype]
     depth = max(1, depth)
     half = machine.second_cache // 2
-    # Few columns at a time leave room for A in the second cache; where A does not fit, it passes by less often for many.
+    # Few columns at a time leave room for A in the second cache; where it does not fit, it passes by once for many.
     columns = half // 2 if spec.m * spec.k * size <= half else 8 * half
     ahead = 0
     if far:
