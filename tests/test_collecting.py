@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 
 import pytest
 
 import gatewise as gw
-from gatewise.collecting import MANY, nothing_collected, seldom_collected
+from gatewise import collecting
+from gatewise.collecting import MANY, memory_returned, nothing_collected, seldom_collected
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +83,15 @@ def test_what_was_switched_off_stays_off():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_memory_is_returned_on_every_system(monkeypatch, platform):
+    cycle = type("Cycle", (), {})()
+    cycle.itself = cycle
+    gone = weakref.ref(cycle)
+    monkeypatch.setattr(collecting.sys, "platform", platform)
+    with nothing_collected():
+        del cycle
+        memory_returned()
+        assert gone() is None

@@ -234,14 +234,16 @@ def _is_finite(ledger: Ledger) -> bool:
 
 def _note(total: Any, prior: Any, source: Node) -> None:
     """Write on the symbol of a gradient whose it is, for the names in what is written of it."""
-    symbol = untracked(total)
-    if not hasattr(symbol, "gradient_of"):
+    symbol = total.value if isinstance(total, Tracked) else total
+    noted = getattr(symbol, "gradient_of", None)
+    if noted is None:
         return
     whose = untracked(source.value) if isinstance(source, Leaf) else (source.code, source.instruction)
-    before = untracked(prior)
-    if hasattr(before, "gradient_of"):
-        before.gradient_of = tuple([found for found in before.gradient_of if not _is_same_place(found, whose)])
-    symbol.gradient_of = (*symbol.gradient_of, whose)
+    symbol.gradient_of = (*noted, whose)
+    if prior is not None:
+        before = untracked(prior)
+        if hasattr(before, "gradient_of"):
+            before.gradient_of = tuple([found for found in before.gradient_of if not _is_same_place(found, whose)])
 
 
 def _is_same_place(one: Any, other: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,3 +49,16 @@ def seldom_collected() -> Iterator[None]:
             _depth -= 1
             if _depth == 0 and gc.get_threshold()[0] == MANY:  # else somebody has set it meanwhile
                 gc.set_threshold(*_usual)
+
+
+def memory_returned() -> None:
+    """Give the memory of a great many objects that were freed back to the system, as far as it can be.
+
+    Python keeps some thousands of freed tuples for the next ones, and with each the block of memory it lies in, until
+    it looks for garbage everywhere; the C library keeps what it may want again until it is told otherwise.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # which is glibc's alone
+        if trim is not None:
+            trim(0)

@@ -188,9 +188,6 @@ class Tracked:
     #: How operands are sorted out when one is of this class; None for the usual way.
     _sorting: ClassVar[Any] = None
 
-    #: How a gate is computed when the innermost operand is of this class; None for the way of the values' library.
-    _computing: ClassVar[Any] = None
-
     @classmethod
     def of(cls, node: Node, value: Any) -> Self:
         """Tie `value` to the node it came from."""
@@ -224,9 +221,11 @@ def namespace(values: Sequence[Any]) -> Any:
     """
     for value in values:
         kind = type(value)
-        if kind in NUMPY_TYPES or value is None or isinstance(value, Tracked | np.ndarray | np.generic):
+        if kind in NUMPY_TYPES or value is None:
             continue
         if hasattr(kind, "carrier"):
+            if len(values) == 1:
+                return value.__array_namespace__()
             level = value.level
             for v in values:
                 if v is not value and type(v) not in PYTHON_NUMBERS and (type(v) is not kind or v.level != level):
@@ -235,6 +234,8 @@ def namespace(values: Sequence[Any]) -> Any:
                 return value.__array_namespace__()  # the usual case
             inner = [v for v in values if hasattr(type(v), "carrier") and not isinstance(v, Tracked)]
             return max(inner, key=operator.attrgetter("level")).__array_namespace__()
+        if isinstance(value, Tracked | np.ndarray | np.generic):
+            continue
         from array_api_compat import array_namespace
 
         return array_namespace(value)
@@ -373,7 +374,7 @@ def apply(gate: Any, *operands: Any) -> Any:
         if wrap is None:
             return compute(gate, values)
     try:
-        value = gate.forward(np, *values) if plainly else (wrap._computing or compute)(gate, values)
+        value = gate.forward(np, *values) if plainly else compute(gate, values)
     except PASSED_ON:
         raise
     except FAILURES as error:
@@ -416,7 +417,7 @@ def _sorts(value: Any) -> bool:
 def _untracked(gate: Any, operands: tuple[Any, ...]) -> Any:
     """Run a gate on plain operands: most of what a backward sweep does."""
     for operand in operands:
-        if type(operand) not in NUMPY_TYPES:
+        if type(operand) not in NUMPY_TYPES and not hasattr(type(operand), "carrier"):
             operands = tuple([plain(operand) for operand in operands])
             break
     try:

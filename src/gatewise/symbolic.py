@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
+from types import FrameType
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -38,6 +40,8 @@ from gatewise.graph import (
 )
 from gatewise.source import INTERNAL, Where, outside, resolve
 
+_getframe = sys._getframe
+
 #: Functions of NumPy that make arrays of nothing but a shape and a dtype; they are computed at once.
 _CREATION = frozenset({"zeros", "ones", "full", "empty", "eye", "arange", "linspace"})
 
@@ -53,21 +57,39 @@ class Tape:
         self.strong = strong  # sweeps keep zeros zero at once, instead of looking for NaN first
         self.order = now()  # an inner script is written after the outer one was begun
         self.specs: dict[Any, Spec] = {}
-        self.known: dict[tuple[Any, ...], Spec] = {}
+        self.kinds: dict[tuple[Any, ...], Kind] = {}
+        #: What a gate makes of symbols of which kind and of numbers of which type: id(gate), then one for each operand.
+        self.made: dict[tuple[Any, ...], Kind] = {}
 
     def symbol(self, gate: Any, operands: tuple[Any, ...], spec: Spec) -> Symbol:
         """A new symbol at the end of the tape."""
+        return self.add(self.kind(gate, spec), operands, *_place(_getframe(2)))
+
+    def kind(self, gate: Any, spec: Spec) -> Kind:
+        """The kind of what `gate` makes, where that has this shape and dtype."""
+        key = (id(gate), spec.shape, spec.dtype, spec.weak)  # which stays its own, as the tape keeps the gate
+        kind = self.kinds.get(key)
+        if kind is None:
+            kind = self.kinds[key] = Kind(gate, spec)
+        return kind
+
+    def add(self, kind: Kind, operands: tuple[Any, ...], code: Any, instruction: int) -> Symbol:
+        """A new symbol of a known kind, asked for at a known place."""
         symbol = Symbol()
-        symbol.gate, symbol.operands, symbol.tape = gate, operands, self
-        symbol.shape, symbol.dtype, symbol.weak = spec.shape, spec.dtype, spec.weak
-        symbol.index = len(self.symbols)
+        symbol.kind = kind
+        symbol.operands = operands
+        symbol.tape = self
+        symbols = self.symbols
+        symbol.index = len(symbols)
         symbol.gradient_of = ()
-        frame = sys._getframe(2)
-        symbol.code, symbol.instruction = frame.f_code, frame.f_lasti
-        if INTERNAL[frame.f_code.co_filename]:
-            symbol.code, symbol.instruction = outside(frame)
-        self.symbols.append(symbol)
+        symbol.code = code
+        symbol.instruction = instruction
+        symbols.append(symbol)
         return symbol
+
+    def clear(self) -> None:
+        """Let go of the symbols, which know their tape, so that they are freed as soon as nobody wants them."""
+        self.symbols, self.assumptions, self.captures = [], [], {}
 
     def captured(self, value: Any) -> Symbol:
         """The input that stands for `value`, which is traced or belongs to an enclosing script or map.
@@ -121,21 +143,40 @@ class Tape:
         return known
 
 
+class Kind:
+    """What the symbols of a tape have in common that come from the same gate, with the same shape and dtype.
+
+    There are few kinds of symbols, and many of each: so a symbol is small, and what a gate makes of others is found by
+    the operands' kinds.
+    """
+
+    __slots__ = ("dtype", "gate", "shape", "weak")
+
+    def __init__(self, gate: Any, spec: Spec) -> None:
+        self.gate = gate
+        self.shape = spec.shape
+        self.dtype = spec.dtype
+        self.weak = spec.weak
+
+
 class Symbol:
     """A value that has shape and dtype but no numbers yet: the result of a gate, or an input of the script."""
 
-    __slots__ = ("code", "dtype", "gate", "gradient_of", "index", "instruction", "operands", "shape", "tape", "weak")
+    __slots__ = ("code", "gradient_of", "index", "instruction", "kind", "operands", "tape")
 
-    gate: Any
+    # No __init__: see `Tape.add`.
+    kind: Kind
     operands: tuple[Any, ...]
     tape: Tape
-    shape: tuple[int, ...]
-    dtype: Any
-    weak: bool
     index: int
     code: Any
     instruction: int
     gradient_of: tuple[Any, ...]  # the symbols, or places in the user's code, whose gradient a sweep found this to be
+
+    gate = property(attrgetter("kind.gate"), doc="The gate it comes from.")
+    shape = property(attrgetter("kind.shape"), doc="Length of each axis.")
+    dtype = property(attrgetter("kind.dtype"), doc="Kind of its numbers.")
+    weak = property(attrgetter("kind.weak"), doc="Whether it is a Python number, whose dtype yields to others.")
 
     carrier: ClassVar[type[Tracked]]
 
@@ -239,9 +280,23 @@ class Symbol:
 
 
 def _operator(gate: Any, reflected: bool) -> Callable[[Any, Any], Any]:
+    number = id(gate)
+
     def method(self: Symbol, other: Any) -> Any:
-        if type(other) is Symbol and other.tape is self.tape:  # the usual case
-            return SYMBOLIC.run(gate, (other, self) if reflected else (self, other))
+        tape, kind = self.tape, None
+        if type(other) is Symbol:
+            if tape is other.tape and not reflected:
+                kind = tape.made.get((number, self.kind, other.kind))
+        elif type(other) in PYTHON_NUMBERS:
+            of = type(other)
+            kind = tape.made.get((number, of, self.kind) if reflected else (number, self.kind, of))
+        if kind is not None:  # the usual case, kept short
+            frame = _getframe(1)
+            code: Any = frame.f_code
+            instruction = frame.f_lasti
+            if INTERNAL[code.co_filename]:
+                code, instruction = outside(frame)
+            return tape.add(kind, (other, self) if reflected else (self, other), code, instruction)
         if isinstance(other, Tracked):
             if getattr(other.value, "level", 0) >= self.level:
                 return NotImplemented
@@ -298,23 +353,24 @@ class _SymbolicNamespace:
     def run(self, gate: Any, values: Sequence[Any]) -> Any:
         """Write down that `gate` is applied to `values`."""
         tape: Any = None
-        key: tuple[Any, ...] = (id(gate),)  # which stays its own, as the tape keeps the gate
+        key: list[Any] = [id(gate)]
         for value in values:  # the usual case: symbols of one tape, and numbers
-            if type(value) is Symbol:
+            kind = type(value)
+            if kind is Symbol:
                 if tape is not value.tape:
                     if tape is not None:
                         break
                     tape = value.tape
-                key += (value.shape, value.dtype, value.weak)
-            elif type(value) in PYTHON_NUMBERS:
-                key += (type(value),)
+                key.append(value.kind)
+            elif kind in PYTHON_NUMBERS:
+                key.append(kind)
             else:
                 break
         else:
-            spec = tape.known.get(key)
-            if spec is None:
-                spec = tape.known[key] = tape.infer(gate, values)
-            return tape.symbol(gate, tuple(values), spec)
+            made = tape.made.get(tuple(key))
+            if made is None:
+                made = tape.made[tuple(key)] = tape.kind(gate, tape.infer(gate, values))
+            return tape.add(made, tuple(values), *_place(_getframe(1)))
         tape = _newest(values)
         values = tuple([value if type(value) in NUMPY_TYPES else tape.own(value) for value in values])
         return tape.symbol(gate, values, tape.infer(gate, values))
@@ -382,6 +438,12 @@ _OF_SPECS = frozenset({"shape", "ndim", "size", "result_type", "iscomplexobj", "
 SYMBOLIC = _SymbolicNamespace()
 
 
+def _place(frame: FrameType) -> tuple[Any, int]:
+    """The place in the user's code at or above `frame`, unresolved."""
+    code = frame.f_code
+    return outside(frame) if INTERNAL[code.co_filename] else (code, frame.f_lasti)
+
+
 def _newest(values: Sequence[Any]) -> Tape:
     """The tape of the symbols among `values`: where scripts are nested, the innermost one's."""
     return max([value.tape for value in values if isinstance(value, Symbol)], key=attrgetter("order"))
@@ -400,22 +462,57 @@ def _dummy(spec: Spec, number: int) -> Any:
     return spec.dtype.type(number).item() if spec.weak else np.full(spec.shape, number, spec.dtype)
 
 
-class Alike:
-    """A number for each gate, the same for gates that are equal.
+class Columns:
+    """A script as arrays, for those who compare many of its symbols: per slot what it comes from.
 
-    Gates are looked up by identity, which costs less than what they are equal by; so they must stay, as a script's do.
+    Attributes:
+        first: The slot of the first symbol; before it come the inputs.
+        slots: By a symbol's index its slot.
+        kinds: Per slot a number, the same for equal gates that give the same shape and dtype.
+        examples: Per number a kind that has it.
+        distinct: All kinds, with their numbers.
+        starts: Per slot where its operands begin in `read`, and at last where they end.
+        read: The slots of all operands, -1 for constants.
+        readers: Per operand the slot that reads it.
+        constants: The operands that are constants, in their order.
     """
 
-    def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}
-        self._first: dict[Any, int] = {}
+    def __init__(self, inputs: Sequence[Symbol], symbols: Sequence[Symbol]) -> None:
+        values = (*inputs, *symbols)
+        number = len(values)
+        self.first = len(inputs)
+        indices = np.fromiter(map(attrgetter("index"), values), np.int64, number)
+        self.slots = np.full(indices.max(initial=-1) + 2, -1)  # the last one for what is no symbol, index -1
+        self.slots[indices] = np.arange(number)
+        kinds = [symbol.kind for symbol in values]
+        numbers: dict[Any, int] = {}
+        self.distinct = dict.fromkeys(kinds, 0)
+        self.examples: list[Kind] = []
+        for kind in self.distinct:
+            found = self.distinct[kind] = numbers.setdefault((kind.gate, kind.shape, kind.dtype), len(numbers))
+            if found == len(self.examples):
+                self.examples.append(kind)
+        self.kinds = np.fromiter(map(self.distinct.__getitem__, kinds), np.int64, number)
+        operands = [symbol.operands for symbol in values]
+        counts = np.fromiter(map(len, operands), np.int64, number)
+        self.starts = np.concatenate([[0], counts.cumsum()])
+        self.readers = np.repeat(np.arange(number), counts)
+        flat = list(chain.from_iterable(operands))
+        self.read = self.slots[np.array([o.index if type(o) is Symbol else -1 for o in flat], np.int64)]
+        self.constants = [flat[place] for place in np.flatnonzero(self.read < 0).tolist()]
 
-    def number(self, gate: Any) -> int:
-        """The number of a gate."""
-        found = self._numbers.get(id(gate))
-        if found is None:
-            found = self._numbers[id(gate)] = self._first.setdefault(gate, len(self._first))
-        return found
+    def yields(self, scalars: bool = False) -> bool:
+        """Whether a Python number's dtype yields somewhere to that of an array; of scalars and inputs, or of all."""
+        kinds = {
+            (kind.dtype, kind.weak)
+            for kind in self.distinct
+            if kind.dtype.kind != "b" and not (scalars and kind.shape and kind.gate is not INPUT)
+        }
+        return any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}
+
+    def slot(self, symbol: Symbol) -> int:
+        """The slot of a symbol of the script."""
+        return int(self.slots[symbol.index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -434,6 +531,11 @@ class Script:
     captured: tuple[Symbol, ...]
     assumptions: tuple[Symbol, ...]
     outside: tuple[Any, ...] = ()
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The script as arrays."""
+        return Columns((*self.inputs, *self.captured), self.symbols)
 
     @cached_property
     def _slots(self) -> dict[Symbol, int]:
@@ -481,14 +583,16 @@ def written(f: Callable[..., Any], specs: Sequence[Spec], strong: bool = False, 
     inputs = tuple([tape.symbol(INPUT, (), spec) for spec in specs])
     results = f(*[symbol.carried() for symbol in inputs])
     outputs = tuple([tape.own(result) for result in results])
-    return _pruned(tape, inputs, outputs)
+    script = _pruned(tape, inputs, outputs)
+    tape.clear()
+    return script
 
 
 def _pruned(tape: Tape, inputs: tuple[Symbol, ...], outputs: tuple[Any, ...]) -> Script:
     """The script of a tape without the symbols that no result reads."""
     assumed = tuple(dict.fromkeys(tape.assumptions))
     kept, wanted = _behind(tape.symbols, (*outputs, *assumed))
-    captured = [pair for pair in tape.captures.values() if pair[0] in wanted]
+    captured = [pair for pair in tape.captures.values() if wanted[pair[0].index]]
     return Script(
         inputs,
         kept,
@@ -499,27 +603,29 @@ def _pruned(tape: Tape, inputs: tuple[Symbol, ...], outputs: tuple[Any, ...]) ->
     )
 
 
-def _behind(symbols: Sequence[Symbol], results: Sequence[Any]) -> tuple[tuple[Symbol, ...], set[Symbol]]:
-    """Those of `symbols` that `results` are computed from, in order, and the same with inputs as a set."""
-    wanted = {result for result in results if isinstance(result, Symbol)}
+def _behind(symbols: Sequence[Symbol], results: Sequence[Any]) -> tuple[tuple[Symbol, ...], bytearray]:
+    """Those of `symbols` that `results` are computed from, in order; and by index whether, of inputs too."""
+    found = [result for result in results if isinstance(result, Symbol)]
+    wanted = bytearray(1 + max([symbol.index for symbol in (*symbols[-1:], *found)], default=-1))
+    for symbol in found:
+        wanted[symbol.index] = True
     kept = []
-    want = wanted.add
     for symbol in reversed(symbols):
-        if symbol in wanted:
-            if symbol.gate is not INPUT:
+        if wanted[symbol.index]:
+            operands = symbol.operands
+            if operands or symbol.gate is not INPUT:
                 kept.append(symbol)
-            for operand in symbol.operands:
-                if type(operand) is Symbol:
-                    want(operand)
-    return tuple(reversed(kept)), wanted
+                for operand in operands:
+                    if type(operand) is Symbol:
+                        wanted[operand.index] = True
+    kept.reverse()
+    return tuple(kept), wanted
 
 
 class SymbolArray(Array):
     """An Array of a function that is being written down: its value is a `Symbol`."""
 
     __slots__ = ()
-
-    _computing = staticmethod(SYMBOLIC.run)
 
     @classmethod
     def _sorting(cls, operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -560,9 +666,56 @@ class SymbolArray(Array):
 
 
 def _array_operator(gate: Any, reflected: bool) -> Callable[[Any, Any], Any]:
-    """An operator of `SymbolArray`; to what belongs to a map or script inside, it leaves the work."""
+    """An operator of `SymbolArray`; to what belongs to a map or script inside, it leaves the work.
+
+    What was written down before for operands of the same kinds is what `apply` does, written out, as of such gates a
+    script may have a million.
+    """
+    number, differentiable = id(gate), gate.differentiable
+    save_both = gate.save
+    save_one = save_both and gate.saver_for((not reflected, reflected))
 
     def method(self: SymbolArray, other: Any) -> Any:
+        x, source = self.value, self.node
+        kind: Kind | None = None
+        if type(x) is not Symbol:
+            pass
+        elif type(other) is SymbolArray:
+            y = other.value
+            if type(y) is Symbol and y.tape is x.tape:
+                kind = x.tape.made.get((number, x.kind, y.kind))
+                operands: tuple[Any, ...] = (x, y)
+                inputs: tuple[Node | None, ...] = (source, other.node)
+                constants, save = None, save_both
+                leaf = max(source.leaf, other.node.leaf)
+        elif type(other) in PYTHON_NUMBERS:
+            if reflected:
+                kind = x.tape.made.get((number, type(other), x.kind))
+                operands, inputs, constants = (other, x), (None, source), (other, None)
+            else:
+                kind = x.tape.made.get((number, x.kind, type(other)))
+                operands, inputs, constants = (x, other), (source, None), (None, other)
+            save, leaf = save_one, source.leaf
+        if kind is not None:
+            frame = _getframe(1)
+            code: Any = frame.f_code
+            instruction = frame.f_lasti
+            if INTERNAL[code.co_filename]:
+                code, instruction = outside(frame)
+            result = SymbolArray()
+            result.value = symbol = x.tape.add(kind, operands, code, instruction)
+            result.node = node = Node()
+            node.gate = gate
+            node.inputs = inputs
+            node.constants = constants
+            node.saved = () if save is None else save(operands, symbol)
+            node.shape = kind.shape
+            node.dtype = kind.dtype
+            node.order = now()
+            node.leaf = leaf if differentiable else 0
+            node.code = code
+            node.instruction = instruction
+            return result
         if not isinstance(other, Tracked) and not is_operand(other):
             return NotImplemented
         if not isinstance(other, Tracked) and getattr(other, "level", 0) > self.value.level:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from llvmlite import binding, ir
 
 from gatewise.errors import UnsupportedError
 from gatewise.native.blocking import plan
-from gatewise.native.product import ProductSpec, emit_product, units, workspace_bytes
+from gatewise.native.product import ProductSpec, emit_copies, emit_product, units, workspace_bytes
 from gatewise.native.tile import Machine
 
 binding.initialize_native_target()
@@ -28,6 +29,7 @@ def compiled(spec, machine):
     """The product as a function of arrays that computes the units between cuts."""
     module = ir.Module()
     function = emit_product(module, spec, machine)
+    copies = emit_copies(module, spec, machine)
     parsed = binding.parse_assembly(str(module))
     target = binding.Target.from_default_triple().create_target_machine(
         cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=1
@@ -37,6 +39,7 @@ def compiled(spec, machine):
     call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 2)(
         engine.get_function_address(function.name)
     )
+    copy = copies and ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2)(engine.get_function_address(copies.name))
     room, spare = workspace_bytes(spec, machine), 4096
 
     def run(a, b, c, cuts=None):
@@ -44,6 +47,8 @@ def compiled(spec, machine):
         raw = np.zeros(room + 64 + spare, np.uint8)
         start = -raw.ctypes.data % 64
         raw[start + room :] = 77
+        if copy:
+            copy(b.ctypes.data, raw.ctypes.data + start)
         for begin, end in pairwise(cuts or [0, units(spec, machine)]):
             call(a.ctypes.data, b.ctypes.data, c.ctypes.data, raw.ctypes.data + start, begin, end)
         assert (raw[start + room :] == 77).all(), "wrote over the end of the workspace"
@@ -57,6 +62,29 @@ def product(a, b, c, accumulate=False, machine=None, threads=1, cuts=None):
     spec = ProductSpec.of(a, b, c, accumulate, threads)
     compiled(spec, machine or Machine.host())(a, b, c, cuts)
     return c
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(1, 70), st.integers(1, 40), st.integers(1, 1500)),
+    st.sampled_from(["float32", "float64"]),
+    st.sampled_from(["rows", "columns"]),
+    st.sampled_from(["rows", "columns"]),
+    st.sampled_from(MACHINES),
+    st.sampled_from(["rows", "depth"]),
+    st.lists(st.integers(0, 1500), max_size=3),
+)
+def test_units_of_slices_are_rows_or_entries_of_k(sizes, dtype, left, right, machine, along, cuts):
+    m, n, k = sizes
+    generator = np.random.default_rng(m * n * k)
+    a, b = array(generator, m, k, dtype, left), array(generator, k, n, dtype, right)
+    c = generator.standard_normal((m, n)).astype(dtype)
+    before = c.copy() if along == "depth" else 0.0
+    spec = replace(ProductSpec.of(a, b, c), along=along, accumulate=along == "depth")
+    grain = plan(spec, machine).grain if along == "rows" else 1
+    inside = sorted({cut // grain * grain for cut in cuts if cut // grain * grain < units(spec, machine)} - {0})
+    compiled(spec, machine)(a, b, c, [0, *inside, units(spec, machine)])
+    assert_close(c, a, b, before)
 
 
 def assert_close(got, a, b, before=0.0):

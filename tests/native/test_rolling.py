@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random as plain_random
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -184,3 +186,54 @@ def test_index_vectors_are_what_their_axes_say(column):
     for length, stride in axes:
         rebuilt = (rebuilt[:, None] + np.arange(length) * stride).ravel()
     np.testing.assert_array_equal(rebuilt + column[0], column)
+
+
+def test_whether_any_entry_of_an_array_is_true_stays_one_truth_beside_scalars():
+    def f(a, x):
+        total = 0.0
+        for i in range(600):
+            total = total + np.sin(a * float(i)) * a
+        some, every = np.any(x > 2.0), np.all(x > 0.0)
+        return total, some, every, np.where(some, 1.0, 2.0)
+
+    compiled = gw.compile(f)
+    for x in (np.array([1.0, 3.0]), np.array([0.0, 1.0])):
+        for found, expected in zip(compiled(0.3, x), f(0.3, x), strict=True):
+            assert np.shape(found) == np.shape(expected)
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_what_was_written_down_is_freed_without_a_search_for_garbage():
+    def f(x):
+        for _ in range(500):
+            x = np.sin(x) + x / 2
+        return x
+
+    gc.collect()
+    gc.disable()
+    try:
+        script = written(lambda x: [gw.grad(f)(x)], [NUMBER])
+        symbol = weakref.ref(script.symbols[1000].tape)
+        short = looped(script)
+        del script
+        assert symbol() is None
+    finally:
+        gc.enable()
+    assert len(short.symbols) < 100
+
+
+@pytest.mark.parametrize("constants", [(1, 1.0), (0.0, -0.0), (np.float64(2), 2.0)])
+def test_constants_that_are_equal_but_not_the_same_end_a_stretch(constants):
+    one, other = constants
+
+    def f(x):
+        for number in (one, other):
+            for _ in range(300):
+                x = np.sin(x) + number
+                x = np.copysign(x, number)
+        return [x]
+
+    script = written(f, [NUMBER])
+    scans = [symbol for symbol in looped(script).symbols if symbol.gate.name == "scan"]
+    assert len(scans) == 2
+    assert float(looped(script).run([0.5])[0]) == float(script.run([0.5])[0])

@@ -28,6 +28,13 @@ def small_cache(monkeypatch):
     monkeypatch.setattr(Machine, "host", lambda: replace(host, second_cache=2048))
 
 
+@pytest.fixture
+def cache_of_16_kib(monkeypatch):
+    """A processor whose second cache holds the tiles of a product, but not all of it."""
+    host = Machine.host()
+    monkeypatch.setattr(Machine, "host", lambda: replace(host, second_cache=1 << 14))
+
+
 def groups(compiled):
     """The steps of each group that is run slice by slice, by their kinds."""
     return [[inner.kind for inner in step.inner] for step in compiled.report().steps if step.kind == "slices"]
@@ -111,6 +118,20 @@ def test_several_small_slices_are_run_at_a_time(small_cache):
     assert "at a time" in step.what
 
 
+@pytest.mark.parametrize("length", [40, 50, 96, 101])
+def test_numbers_of_one_for_each_slice_are_all_computed(length, small_cache):
+    """A block of slices is no whole number of vectors."""
+    x, c = rng.standard_normal((length, 3, 4)), rng.standard_normal(length)
+
+    def f(x, c):
+        y = np.exp(x)
+        totals = np.sum(y, axis=(1, 2))
+        return np.sum(y / totals[:, None, None] * (np.log(totals) * c)[:, None, None])
+
+    compiled, _ = assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), x, c)
+    assert groups(compiled)
+
+
 @pytest.mark.parametrize(
     "mix",
     [
@@ -165,6 +186,59 @@ def test_loops_run_slices_inside(small_cache):
     assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), W, x)
 
 
+def hinge(W, X, y):
+    scores = X @ W
+    margins = np.maximum(0, scores - scores[np.arange(len(y)), y][:, None] + 1)
+    return np.sum(np.where(np.arange(W.shape[1]) == y[:, None], 0, margins)) / len(y) + np.sum(W * W)
+
+
+def softmax(W, X, y):
+    scores = X @ W
+    scores = scores - np.max(scores, axis=1, keepdims=True)
+    return np.mean(np.log(np.sum(np.exp(scores), axis=1)) - scores[np.arange(len(y)), y])
+
+
+def two_layers(W, X, y):
+    hidden = np.tanh(X @ W)
+    return np.sum((hidden @ np.cos(W[:6, :3]))[np.arange(len(y)), y % 3])
+
+
+def gram(W, X, y):
+    """Both factors of one product are of the data, and what it gives is read as a whole by another one."""
+    return np.sum(np.sin(X.T @ (X * y[:, None]) / len(X)) @ W)
+
+
+@pytest.mark.parametrize("function", [hinge, softmax, two_layers, gram])
+@pytest.mark.parametrize("shape", [(600, 40), (601, 40), (307, 64), (128, 128)])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_matrix_of_data_is_read_once_forward_and_backward(function, shape, number, threads, cache_of_16_kib):
+    n, d = shape
+    X, W, y = rng.standard_normal((n, d)), rng.standard_normal((d, 6)), rng.integers(0, 6, n)
+    threads(number)
+    compiled, _ = assert_as_eager(gw.value_and_grad(function, argnums=(0, 1)), W, X, y)
+    compiled, _ = assert_as_eager(gw.value_and_grad(function), W, X, y)
+    if function in (hinge, softmax):
+        (group,) = groups(compiled)
+        assert group[0] == group[-1] == "product"
+
+
+def test_data_that_fits_the_cache_is_not_cut_into_slices(threads):
+    X, W, y = rng.standard_normal((200, 100)), rng.standard_normal((100, 6)), rng.integers(0, 6, 200)
+    compiled, _ = assert_as_eager(gw.value_and_grad(softmax), W, X, y)
+    assert not groups(compiled)
+
+
+def test_labels_out_of_range_are_refused_in_slices(threads, cache_of_16_kib):
+    X, W, y = rng.standard_normal((600, 40)), rng.standard_normal((40, 6)), rng.integers(0, 6, 600)
+    threads(2)
+    compiled = gw.compile(gw.value_and_grad(hinge))
+    compiled(W, X, y)
+    assert groups(compiled)
+    y[77] = 6
+    with pytest.raises(IndexError):
+        compiled(W, X, y)
+
+
 STEPS = (
     lambda x, W: np.exp(0.1 * x),
     lambda x, W: np.tanh(x) @ W,
@@ -173,18 +247,24 @@ STEPS = (
     lambda x, W: x + np.sum(x, axis=1, keepdims=True) * 0.1,
     lambda x, W: x[::-1] * W,
     lambda x, W: x - np.mean(x, axis=0),
-    lambda x, W: np.concatenate([x[:, 3:], x[:, :3]], axis=1),
+    lambda x, W: np.concatenate([x[:, 1:], x[:, :1]], axis=1),
     lambda x, W: np.cumsum(x, axis=2) * 0.1,
     lambda x, W: np.sin(x[:, :, ::-1]),
+    lambda x, W: x / np.sqrt(1 + np.sum(x * x, axis=(1, 2)))[:, None, None],
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from(range(len(STEPS))), min_size=2, max_size=6), st.integers(1, 3))
-def test_any_chain_of_steps(chain, number):
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from(range(len(STEPS))), min_size=2, max_size=6),
+    st.integers(1, 3),
+    st.sampled_from([(6, 9), (37, 3), (100, 2)]),
+)
+def test_any_chain_of_steps(chain, number, shape):
     before = gw.threads()
     small = replace(Machine.host(), second_cache=1024)
-    W, x = rng.standard_normal((6, 9, 9)), rng.standard_normal((6, 9, 9))
+    length, side = shape
+    W, x = rng.standard_normal((length, side, side)), rng.standard_normal((length, side, side))
 
     def f(x, W):
         for step in chain:
@@ -196,5 +276,47 @@ def test_any_chain_of_steps(chain, number):
         try:
             gw.set_threads(number)
             assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), x, W)
+        finally:
+            gw.set_threads(before)
+
+
+ROWS = (
+    lambda H, X, W: H @ W,
+    lambda H, X, W: np.tanh(H),
+    lambda H, X, W: X * np.cos(H),
+    lambda H, X, W: X @ (X.T @ np.sin(H)) / X.size,
+    lambda H, X, W: X @ np.sin(H.T @ X) / len(W),
+    lambda H, X, W: (W.T @ H.T).T / len(W),
+    lambda H, X, W: H - np.max(H, axis=1, keepdims=True),
+    lambda H, X, W: H / (1 + np.mean(H * H, axis=0)),
+    lambda H, X, W: H[::-1],
+    lambda H, X, W: H * (1 + np.arange(len(H)) % 3)[:, None],
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.sampled_from(range(len(ROWS))), min_size=2, max_size=6),
+    st.integers(1, 3),
+    st.sampled_from([(240, 40), (241, 40), (128, 128), (60, 200)]),
+    st.sampled_from([1 << 11, 1 << 13]),
+)
+def test_any_chain_of_matrices(chain, number, shape, cache):
+    before = gw.threads()
+    small = replace(Machine.host(), second_cache=cache)
+    n, d = shape
+    X, W = rng.standard_normal((n, d)), rng.standard_normal((d, d)) / d**0.5
+
+    def f(X, W):
+        H = X
+        for step in chain:
+            H = ROWS[step](H, X, W)
+        return np.mean(H * np.cos(H))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Machine, "host", lambda: small)
+        try:
+            gw.set_threads(number)
+            assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), X, W)
         finally:
             gw.set_threads(before)

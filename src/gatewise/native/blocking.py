@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,12 @@ class ProductSpec:
 
     Strides count entries: `a`, `b` and `c` are those of (row, column), `a_batch`, `b_batch` and `c_batch` those of the
     batch axes, 0 where an operand is shared. C must not overlap A or B. `threads` says how many callers will share the
-    units; it shapes the tiles.
+    units; it shapes the tiles. `along` says what units are: "tiles", rows or columns of them, whichever suits; "rows"
+    of C, where B may be copied before; or "depth", entries of k, whose products are added to C.
 
     >>> ProductSpec.of(np.zeros((5, 3)), np.zeros((4, 3)).T, np.zeros((5, 4)))
     ProductSpec(m=5, n=4, k=3, dtype='float64', a=(3, 1), b=(1, 3), c=(4, 1), batch=(), a_batch=(), b_batch=(),
-        c_batch=(), accumulate=False, threads=1)
+        c_batch=(), accumulate=False, threads=1, along='tiles')
     """
 
     m: int
@@ -48,6 +49,7 @@ class ProductSpec:
     c_batch: tuple[int, ...] = ()
     accumulate: bool = False
     threads: int = 1
+    along: str = "tiles"
 
     @classmethod
     def of(
@@ -83,11 +85,10 @@ class ProductSpec:
             fields = (self.batch, self.a_batch, self.b_batch, self.c_batch)
             parts.append("batch." + ".".join("_".join(map(str, field)) for field in fields))
         parts.append("add" if self.accumulate else "set")
-        return ".".join(["product", *parts, str(self.threads)])
+        return ".".join(["product", *parts, str(self.threads), *([self.along] if self.along != "tiles" else [])])
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How a product is computed: `spec` with batch axes merged and perhaps transposed, tile, blocks and copies."""
 
     spec: ProductSpec
@@ -129,11 +130,26 @@ class Plan:
         return self.width * self.padded_depth
 
     @property
+    def before(self) -> bool:
+        """Whether B is copied as a whole before the first call, for all of them."""
+        return self.copied and self.spec.along == "rows" and self.by_rows
+
+    @property
+    def grain(self) -> int:
+        """What the rows where a call begins are a multiple of, where units are rows."""
+        return self.width if self.swapped else self.rows
+
+    @property
     def panel_entries(self) -> int:
         """Entries of the copy of B. Where it is transposed for inner products, the last vectors run over its end."""
         spare = self.lanes * self.padded_depth if self.inner else 0
-        return self.block_columns * self.panel + spare if self.copied else 0
+        if self.before:
+            return -(-self.spec.k // self.depth) * self.column_tiles * self.panel + spare
+        return min(self.block_columns, self.column_tiles) * self.panel + spare if self.copied else 0
 
+
+#: So many sums keep the multipliers busy: tiles of fewer are not considered, unless there is no more to compute.
+BUSY = 8
 
 #: What is sure to stay in the first cache while something else passes through it, in bytes.
 FIRST_CACHE = 24 << 10
@@ -163,27 +179,40 @@ def _outer_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator
         if width > min(vectors, machine.registers // 2 if flat else 4):
             break
         most = max(1, min((machine.registers - width - 1) // width, 24))
-        for rows in range(1, max(1, min(most, spec.m)) + 1):
+        for rows in _heights(spec, most, -(-BUSY // width)):
             large = spec.k * spec.n * size > machine.second_cache
-            tall = spec.m > 12 * rows
-            copied = spec.b[1] != 1 or (large and tall)
-            depth = spec.k
-            if large:
-                depth = _even(spec.k, 512)
-            elif copied:
-                depth = _even(spec.k, 1024)
-            yield from _plans(spec, swapped, machine, False, rows, width * lanes, depth, copied, large and not copied)
+            for copied in (False, True) if spec.b[1] == 1 else (True,):
+                depth = spec.k
+                if large:
+                    depth = _even(spec.k, 512)
+                elif copied:
+                    depth = _even(spec.k, 1024)
+                far = large and not copied
+                yield from _plans(spec, swapped, machine, False, rows, width * lanes, depth, copied, far)
 
 
 def _inner_plans(spec: ProductSpec, swapped: bool, machine: Machine) -> Iterator[Plan]:
     """Inner products, for operands that are contiguous along k, B perhaps after a copy."""
-    if spec.a[1] != 1 or spec.k < 2:
+    lanes, copied = machine.lanes(spec.dtype), spec.b[0] != 1
+    if spec.a[1] != 1 or spec.k < 2 or (copied and spec.n >= 4 * lanes):
         return
     far = spec.m * spec.k * SIZES[spec.dtype] > machine.second_cache
-    most = min(spec.n, machine.lanes(spec.dtype), machine.registers - 2)
+    most = min(spec.n, lanes, machine.registers - 2)
     for width in range(1, most + 1):
-        for rows in range(1, min(spec.m, (machine.registers - 1) // (width + 1)) + 1):
-            yield from _plans(spec, swapped, machine, True, rows, width, spec.k, spec.b[0] != 1, far)
+        least = 1 if width == spec.n else -(-BUSY // width)
+        for rows in _heights(spec, (machine.registers - 1) // (width + 1), least):
+            for depth in {spec.k, _even(spec.k, 512)}:
+                yield from _plans(spec, swapped, machine, True, rows, width, depth, copied, far)
+
+
+def _heights(spec: ProductSpec, most: int, least: int) -> Iterator[int]:
+    """Rows of tiles that are worth a look: of those that make equally many tiles the fewest, and at least `least`."""
+    most, least = max(1, min(most, spec.m)), min(least, -(-spec.m // spec.threads))
+    tiles = -1
+    for rows in range(1, most + 1):
+        if -(-spec.m // rows) != tiles and (rows >= least or rows == most):
+            tiles = -(-spec.m // rows)
+            yield rows
 
 
 def _even(size: int, most: int) -> int:
@@ -207,9 +236,13 @@ def _plans(
     lanes, size = machine.lanes(spec.dtype), SIZES[spec.dtype]
     depth = max(1, depth)
     half = machine.second_cache // 2
+    # Few columns at a time leave room for A in the second cache; where it does not fit, it passes by once for many.
+    columns = half // 2 if spec.m * spec.k * size <= half else 8 * half
     ahead = 0
     if far:
         ahead = rows * spec.a[0] if inner else 2 * width
+    if spec.along == "depth":
+        ahead = 0 if copied else spec.k * spec.b[0]  # where the next slices lie
     first = Plan(
         spec=spec,
         swapped=swapped,
@@ -218,25 +251,32 @@ def _plans(
         width=width,
         depth=depth,
         block_rows=max(1, half // (2 if inner else 1) // (rows * depth * size)),
-        block_columns=max(1, 8 * half // (width * depth * size)),
+        block_columns=max(1, columns // (width * depth * size)),
         copied=copied,
         by_rows=True,
         ahead=ahead,
         lanes=lanes,
     )
-    yield first
-    if spec.threads > 1 and first.column_tiles > 1:
-        yield replace(first, by_rows=False)
+    if spec.along != "rows":
+        yield first
+        if spec.threads > 1 and first.column_tiles > 1:
+            yield first._replace(by_rows=False)
+    elif swapped:
+        yield first._replace(by_rows=False)
+    else:
+        yield first._replace(block_columns=first.column_tiles)
 
 
 def estimate(plan: Plan) -> float:
     """Cycles of the slowest thread: of use only for comparison."""
     spec = plan.spec
     batch = prod(spec.batch)
-    heights = _pieces(spec.m, plan.rows)
-    widths = _pieces(spec.n, plan.width)
+    heights, widths = _pieces(spec.m, plan.rows), _pieces(spec.n, plan.width)
     tile = _inner_tile if plan.inner else _outer_tile
-    work = sum(a * b * tile(plan, height, width) for height, a in heights for width, b in widths) * batch
+    work = 0.0
+    for height, below in heights:
+        for width, beside in widths:
+            work += below * beside * batch * tile(plan, height, width)
     work *= 1 + 0.01 * (len(heights) * len(widths) - 1)  # each kind of tile is more code
     units = batch * plan.tiles
     if units:
@@ -251,7 +291,9 @@ def estimate(plan: Plan) -> float:
 
 def _pieces(total: int, size: int) -> list[tuple[int, int]]:
     """How often each size of a tile occurs."""
-    return [(each, count) for each, count in ((size, total // size), (total % size, 1)) if each and count]
+    whole, rest = divmod(total, size)
+    found = [(size, whole)] if whole else []
+    return [*found, (rest, 1)] if rest else found
 
 
 def _outer_tile(plan: Plan, height: int, width: int) -> float:
@@ -259,6 +301,8 @@ def _outer_tile(plan: Plan, height: int, width: int) -> float:
     vectors = -(-width // lanes)
     near = spec.k * spec.n * SIZES[spec.dtype] <= FIRST_CACHE
     steps = spec.k * (max(height * vectors, height + vectors, 4 if near else vectors + 2) + 0.1 * (height + vectors))
+    if not plan.copied and min(spec.k, plan.depth) * width * SIZES[spec.dtype] > FIRST_CACHE:
+        steps += spec.k * vectors  # lines far apart, which nothing asks for ahead
     row, column = spec.c
     if column == 1 or width == 1:
         store = 2.0 * height * (vectors + 1)
@@ -272,16 +316,16 @@ def _outer_tile(plan: Plan, height: int, width: int) -> float:
 def _inner_tile(plan: Plan, height: int, width: int) -> float:
     spec, lanes = plan.spec, plan.lanes
     steps = -(-spec.k // lanes) * float(max(height * width, height + width, 4))
-    if max(width, height) * spec.k * SIZES[spec.dtype] > FIRST_CACHE:
+    if max(width, height) * plan.depth * SIZES[spec.dtype] > FIRST_CACHE:
         steps += 0.9 * (height + width) * -(-spec.k // lanes)
     store = (1.0 if spec.c[1] == 1 or width == 1 else 3.0 * lanes) * height
-    return steps + height * (3 * width + lanes) + store + 16
+    return steps + (height * (3 * width + lanes) + store + 16) * -(-spec.k // plan.depth)
 
 
 def _copying(plan: Plan) -> float:
     """Cycles for the copy of B, once."""
     spec, lanes = plan.spec, plan.lanes
-    if not plan.copied:
+    if not plan.copied or plan.before:
         return 0.0
     count = spec.k * -(-spec.n // lanes)
     if plan.inner:
@@ -294,7 +338,7 @@ def _copying(plan: Plan) -> float:
 def _normal(spec: ProductSpec) -> ProductSpec:
     """The same product where the strides along axes of size one, which are never taken, read as contiguous."""
     (a0, a1), (b0, b1), (c0, c1) = spec.a, spec.b, spec.c
-    if spec.k == 1:
+    if spec.k == 1 and spec.along != "depth":
         a1 = b0 = 1
     if spec.n == 1:
         b1 = c1 = 1

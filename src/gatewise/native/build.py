@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -20,7 +21,7 @@ from gatewise.native.arithmetic import memory_type
 from gatewise.native.emit import GRAIN, I8, I64, POINTER, NestEmitter, combined, counted, when, whole
 from gatewise.native.nest import Nest, nest_of, operand_address, product_spec
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
-from gatewise.native.slices import Slices, in_order, slice_of, sliced
+from gatewise.native.slices import Slices, in_order, in_slices, slice_of, sliced
 from gatewise.native.spelling import settle, text_of
 from gatewise.native.tile import Machine
 from gatewise.native.values import (
@@ -105,6 +106,7 @@ class _Step:
     spare: dict[int, int] = field(default_factory=dict)  # arena offsets of one step's results that nobody reads
     members: list[_Step] = field(default_factory=list)  # what is run slice by slice
     rooms: dict[Value, tuple[int, int]] = field(default_factory=dict)  # of values local to slices: as `workspace`
+    spec: Any = None  # of a product
 
 
 @dataclass(eq=False)
@@ -274,7 +276,8 @@ class _Builder:
                 if first[value] == number and value not in self.outputs:
                     self.offsets[value] = self.arena.place(number, last[value], value.size * value.dtype.itemsize)
             if isinstance(step.step, Multiply):
-                step.workspace = self._room(number, step, self._workspace_bytes(step, self._spec(step)))
+                step.spec = self._spec(step)
+                step.workspace = self._room(number, step, self._workspace_bytes(step))
             if isinstance(step.step, Slices):
                 self._place_slices(number, step, step.step)
             if isinstance(step.step, Again):
@@ -286,8 +289,8 @@ class _Builder:
                         size = -(-write.root.size * write.root.dtype.itemsize // ALIGNED) * ALIGNED
                         step.private[write.root] = self.arena.place(number, number, size * step.parts)
 
-    def _workspace_bytes(self, step: _Step, spec: Any) -> int:
-        return int(self._kind(step).workspace_bytes(spec, self.machine))
+    def _workspace_bytes(self, step: _Step) -> int:
+        return int(self._kind(step).workspace_bytes(step.spec, self.machine))
 
     def _room(self, number: int, step: _Step, size: int) -> tuple[int, int]:
         """Room of so many bytes for each part of a step: where that of the first lies, and how far they are apart."""
@@ -295,14 +298,18 @@ class _Builder:
         return self.arena.place(number, number, size * step.parts), size
 
     def _place_slices(self, number: int, step: _Step, slices: Slices) -> None:
-        """Room for a block of each value that is local to the slices, and for the copies that products make."""
+        """Room for a block of each value that is local to slices, for what they add to, and for copies of products."""
         for value in slices.local:
             size = value.size // slices.length * value.dtype.itemsize
             step.rooms[value] = self._room(number, step, slices.block * size)
         for member in step.members:
             if isinstance(member.step, Multiply):
-                spec, _ = slice_of(self._spec(member))
-                member.workspace = self._room(number, step, self._workspace_bytes(member, spec))
+                whole = self._spec(member)
+                member.spec = slice_of(whole)[0] if whole.batch else in_slices(whole, slices.block, self.machine)
+                member.workspace = self._room(number, step, self._workspace_bytes(member))
+                if member.spec.accumulate:
+                    value = member.step.value
+                    step.rooms[value] = self._room(number, step, value.size * value.dtype.itemsize)
 
     def _place_again(self, number: int, step: _Step) -> None:
         """Room for the inner programs' arenas, for two places of every carry, and for results that nobody reads."""
@@ -349,6 +356,8 @@ class _Builder:
                 builder.call(parallel, [body, self._places(builder, table, places), whole(step.parts)])
                 if step.private:
                     self._join(builder, table, step)
+            if isinstance(step.step, Slices):
+                self._join_products(builder, table, step)
         many = len(self.program.inputs) + len(self.program.outputs) > MANY
         large = any(value is not None and value.size > LITTLE for value, _ in self.handed)
         if many or (large and len(self.handed) > MANY and not self.prefix):
@@ -379,6 +388,12 @@ class _Builder:
         name = "llvm.memcpy.p0.p0.i64"
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
         builder.call(function, [target, source, whole(size), ir.Constant(ir.IntType(1), 0)])
+
+    def _clear(self, builder: ir.IRBuilder, target: Any, size: int) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I8, I64, ir.IntType(1)])
+        name = "llvm.memset.p0.i64"
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        builder.call(function, [target, ir.Constant(I8, 0), whole(size), ir.Constant(ir.IntType(1), 0)])
 
     def _table_entry(self, builder: ir.IRBuilder, table: Any, number: int) -> Any:
         place = builder.gep(table, [whole(number)], source_etype=POINTER) if number else table
@@ -461,7 +476,7 @@ class _Builder:
             assert isinstance(value, Product | Convolve)
             assert step.workspace is not None
             addresses = [operand_address(operand, self.stored) for operand in (value.left, value.right, value)]
-            signature: Any = (self._spec(step), step.parts)
+            signature: Any = (step.spec, step.parts)
             return signature, [*[(address.base, address.offset) for address in addresses], (None, step.workspace[0])]
         signature, places = step.nest.signature()
         private = step.private or {}
@@ -559,6 +574,21 @@ class _Builder:
                     total = builder.zext(total, I8)
                 builder.store(total, builder.gep(target, [index], source_etype=element))
 
+    def _join_products(self, builder: ir.IRBuilder, table: Any, step: _Step) -> None:
+        """Add up what the parts' slices have added, each in its own room, and lay the rows one below the other."""
+        for member in step.members:
+            if member.nest is not None or not member.spec.accumulate:
+                continue
+            value, spec = member.writes[0], member.spec
+            start, apart = step.rooms[value]
+            rooms = [self._arena_pointer(builder, table, start + part * apart) for part in range(step.parts)]
+            target, element = self._pointer(builder, table, value), memory_type(value.dtype)
+            with counted(builder, whole(0), whole(spec.m)) as i, counted(builder, whole(0), whole(spec.n)) as j:
+                place = builder.add(builder.mul(i, whole(spec.c[0])), builder.mul(j, whole(spec.c[1])))
+                parts = [builder.load(builder.gep(room, [place], source_etype=element), typ=element) for room in rooms]
+                place = builder.add(builder.mul(i, whole(spec.n)), j)
+                builder.store(reduce(builder.fadd, parts), builder.gep(target, [place], source_etype=element))
+
     # ------------------------------------------------------------------------------------------------------- products
 
     @staticmethod
@@ -575,7 +605,7 @@ class _Builder:
 
     def _write_product(self, builder: ir.IRBuilder, part: Any, step: _Step, pointers: list[Any]) -> None:
         assert step.workspace is not None
-        spec, kind = self._spec(step), self._kind(step)
+        spec, kind = step.spec, self._kind(step)
         write = kind.emit_convolution if kind is convolution else kind.emit_product
         function = write(self.module, spec, self.machine)
         settle(function)
@@ -596,17 +626,20 @@ class _Builder:
         """
         places: list[Place] = []
         members: list[tuple[Any, list[tuple[int, int, int, int]]]] = []
+        first: list[Any] = []
         for index, member in enumerate(step.members):
             body, needed = self._member_function(f"{self.prefix}step_{number}_{index}", member, slices.length)
             members.append((body, [self._wire(step, slices, member, place, places) for place in needed]))
+            first.append(self._before_slices(f"{self.prefix}step_{number}_{index}_before", member))
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
-        signature = ("slices", slices.length, slices.block, tuple((body.name, tuple(wires)) for body, wires in members))
+        wired = tuple((body.name, tuple(wires)) for body, wires in members)
+        signature = ("slices", slices.length, slices.block, slices.grain, wired)
         function = self.functions.get(signature)
         if function is None:
             function = ir.Function(self.module, kind, f"{self.prefix}step_{number}")
             self.functions[signature] = function
             self.own_functions.append(function)
-            self._write_slices(function, slices, members, len(places))
+            self._write_slices(function, slices, members, first, len(places))
             settle(function)
         return function, places
 
@@ -622,13 +655,18 @@ class _Builder:
         elif value in step.rooms:
             start, apart = step.rooms[value]
             place, further = (None, start), offset * value.dtype.itemsize
-            size = value.size // slices.length * value.dtype.itemsize
+            size = value.size // slices.length * value.dtype.itemsize if value in slices.local else 0
         if place not in places:
             places.append(place)
         return places.index(place), further, apart, -size
 
     def _write_slices(
-        self, function: Any, slices: Slices, members: list[tuple[Any, list[tuple[int, int, int, int]]]], count: int
+        self,
+        function: Any,
+        slices: Slices,
+        members: list[tuple[Any, list[tuple[int, int, int, int]]]],
+        before: list[Any],
+        count: int,
     ) -> None:
         function.linkage = "internal"
         function.attributes.add("nounwind")
@@ -636,24 +674,60 @@ class _Builder:
         row, part, parts = function.args
         pointers = [self._table_entry(builder, row, number) for number in range(count)]
         rows = [builder.alloca(ir.ArrayType(POINTER, len(wires))) for _, wires in members]
-        length = whole(slices.length)
-        first, last = (builder.sdiv(builder.mul(p, length), parts) for p in (part, builder.add(part, whole(1))))
+        grains = whole(-(-slices.length // slices.grain))
+        first, last = (
+            builder.mul(builder.sdiv(builder.mul(p, grains), parts), whole(slices.grain))
+            for p in (part, builder.add(part, whole(1)))
+        )
+        last = builder.select(builder.icmp_signed("<", last, whole(slices.length)), last, whole(slices.length))
+
+        def wire(inner: Any, wires: list[tuple[int, int, int, int]], begin: Any) -> None:
+            inner.type = POINTER  # llvmlite gives it a type of its own; for LLVM pointers are all alike
+            for number, (index, further, apart, size) in enumerate(wires):
+                steps = builder.add(builder.mul(part, whole(apart)), builder.mul(begin, whole(size)))
+                steps = builder.add(steps, whole(further))
+                self._set(builder, inner, number, builder.gep(pointers[index], [steps], source_etype=I8))
+
+        for (_, wires), inner, prepared in zip(members, rows, before, strict=True):
+            if prepared is not None:
+                wire(inner, wires, first)
+                builder.call(prepared, [inner])
         with counted(builder, first, last, slices.block) as begin:
             end = builder.add(begin, whole(slices.block))
             end = builder.select(builder.icmp_signed("<", end, last), end, last)
             for (body, wires), inner in zip(members, rows, strict=True):
-                inner.type = POINTER  # llvmlite gives it a type of its own; for LLVM pointers are all alike
-                for number, (index, further, apart, size) in enumerate(wires):
-                    steps = builder.add(builder.mul(part, whole(apart)), builder.mul(begin, whole(size)))
-                    steps = builder.add(steps, whole(further))
-                    self._set(builder, inner, number, builder.gep(pointers[index], [steps], source_etype=I8))
+                wire(inner, wires, begin)
                 builder.call(body, [inner, begin, end])
         builder.ret_void()
+
+    def _before_slices(self, name: str, member: _Step) -> Any:
+        """The function ``(row)`` that a part calls once, if a product needs copies or has zeros to add to."""
+        if member.nest is not None:
+            return None
+        copies = product.emit_copies(self.module, member.spec, self.machine)
+        if copies is None and not member.spec.accumulate:
+            return None
+        signature = ("before slices", member.spec)
+        function = self.functions.get(signature)
+        if function is None:
+            function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), name)
+            function.linkage = "internal"
+            function.attributes.add("nounwind")
+            self.functions[signature] = function
+            self.own_functions.append(function)
+            builder = ir.IRBuilder(function.append_basic_block("entry"))
+            b, c, workspace = (self._table_entry(builder, function.args[0], number) for number in (1, 2, 3))
+            if copies is not None:
+                builder.call(copies, [b, workspace])
+            if member.spec.accumulate:
+                self._clear(builder, c, member.writes[0].size * member.writes[0].dtype.itemsize)
+            builder.ret_void()
+        return function
 
     def _member_function(self, name: str, member: _Step, length: int) -> tuple[Any, list[Place]]:
         """The function ``(row, begin, end)`` of a step, for the slices from `begin` up to `end`."""
         signature, places = self._signature(member)
-        signature = ("slice", length, signature)
+        signature = ("slice", length, signature, member.spec and self._spec(member))
         function = self.functions.get(signature)
         if function is None:
             kind = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])
@@ -670,7 +744,8 @@ class _Builder:
             else:
                 known = dict(zip(places, pointers, strict=True))
                 emitter = NestEmitter(
-                    builder, member.nest, lambda value, offset: known[value, offset], self.machine.vector_bytes, {}
+                    *(builder, member.nest, lambda value, offset: known[value, offset], self.machine.vector_bytes, {}),
+                    grain=1,
                 )
                 for write in member.nest.writes:
                     if emitter.folds_into_memory(write):
@@ -684,9 +759,13 @@ class _Builder:
     def _write_slices_of_product(
         self, builder: ir.IRBuilder, member: _Step, pointers: list[Any], begin: Any, end: Any
     ) -> None:
-        spec, apart = slice_of(self._spec(member))
+        spec = member.spec
         function = product.emit_product(self.module, spec, self.machine)
         settle(function)
+        if spec.along != "tiles":
+            builder.call(function, [*pointers, begin, end])
+            return
+        _, apart = slice_of(self._spec(member))
         element = memory_type(np.dtype(spec.dtype))
         with counted(builder, begin, end) as index:
             operands = [

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gatewise import tree
-from gatewise.collecting import nothing_collected
+from gatewise.collecting import MANY, memory_returned, nothing_collected
 from gatewise.errors import DTypeError, InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
 from gatewise.native import cache, entry, pool
@@ -262,8 +262,12 @@ class Executable:
         times = [perf_counter()]
         script = written(flat, [Spec.of(_operand(leaf)) for leaf in given], strong)
         times.append(perf_counter())
-        self.script: Script = looped(rolled(script))
+        long = len(script.symbols) > MANY
+        script = looped(rolled(script))  # nobody else has what it was before, which may be by far the largest of all
+        self.script: Script = script
         times.append(perf_counter())
+        if long:
+            memory_returned()
         self.rebuild_results = found["rebuild"]
         self.program: Program = lowered(self.script)
         times.append(perf_counter())
@@ -279,6 +283,8 @@ class Executable:
         self.nesting = found["nesting"]  # holds the keys of dicts that entries make
         self._load(args if not kwargs else None, given, self.nesting)
         times.append(perf_counter())
+        if long:
+            memory_returned()
         #: How long each stage of compiling took.
         self.seconds = dict(zip(("trace", "roll", "lower", "build", "LLVM"), np.diff(times).tolist(), strict=True))
 

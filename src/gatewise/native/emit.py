@@ -103,8 +103,10 @@ class NestEmitter:
         pointer: Callable[[Value, int], Any],
         vector_bytes: int,
         private: dict[Value, Any],
+        grain: int = GRAIN,
     ) -> None:
         self.builder = builder
+        self.grain = grain  # what every start and stop of the outermost loop is a multiple of, but for the very last
         self.nest = nest
         self.pointer = pointer
         self.private = private  # where this part of the work keeps results that all parts add to
@@ -218,7 +220,7 @@ class NestEmitter:
         # What is left over by steps of a size that divides all starts is the same wherever anything is left.
         length = stop.constant - start.constant if known else self.nest.extents[-1]
         step = lanes * self.copies
-        told = known or GRAIN % step == 0
+        told = known or self.grain % step == 0
         for copies in (self.copies, 1) if self.copies > 1 else (1,):
             size = lanes * copies
             if known:

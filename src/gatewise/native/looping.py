@@ -10,7 +10,7 @@ A script goes in and a script comes out, and both compute the same, gate for gat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from gatewise import gates
 from gatewise.graph import Spec, apply
 from gatewise.loops import scan
-from gatewise.symbolic import Alike, Script, Symbol, written
+from gatewise.symbolic import Script, Symbol, written
 
 #: Scripts with fewer symbols stay as they are.
 FEWEST = 1000
@@ -32,7 +32,6 @@ LONGEST = 256
 
 #: Gates with more operands are not looked into.
 OPERANDS = 4
-_NOTHING = (-1,) * OPERANDS
 
 
 def looped(script: Script) -> Script:
@@ -53,8 +52,7 @@ def looped(script: Script) -> Script:
     """
     if len(script.symbols) < FEWEST or script.captured:
         return script
-    kinds = {(symbol.dtype, symbol.weak) for symbol in (*script.inputs, *script.symbols) if symbol.dtype.kind != "b"}
-    if any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}:
+    if script.columns.yields():
         return script  # a carry is no Python number, and would not yield to other dtypes as they do
     found = _Loops(script)
     if not found.loops:
@@ -85,17 +83,36 @@ class _Loop:
         return divmod(slot - self.start, self.period)
 
 
+def _runs(marks: Any) -> list[tuple[int, int]]:
+    """Where each run of marks begins, and where it ends."""
+    edges = np.flatnonzero(np.diff(marks.view(np.int8), prepend=0, append=0)).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _numbered(constants: Sequence[Any]) -> Any:
+    """A number for each constant, the same for those that are the same object or the same number of the same type."""
+    identities = list(map(id, constants))
+    numbers: dict[Any, int] = {}
+    of = {}
+    for identity, constant in dict(zip(identities, constants, strict=True)).items():
+        simple = isinstance(constant, bool | int | float | np.generic)
+        key = (type(constant), repr(constant) if simple else identity)
+        of[identity] = numbers.setdefault(key, len(numbers))
+    return np.array([of[identity] for identity in identities], np.int64)
+
+
 class _Loops:
     """The loops of a script, and the script run with them."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.slots = {symbol: slot for slot, symbol in enumerate((*script.inputs, *script.symbols))}
-        self.first = len(script.inputs)
+        self.columns = script.columns
+        self.first = self.columns.first
+        self.size = len(self.columns.kinds)
         self._number()
         self.loops: list[_Loop] = []
-        self.used = np.zeros(len(self.slots), bool)
-        self.home = np.full(len(self.slots), -1)  # per slot the number of its loop
+        self.used = np.zeros(self.size, bool)
+        self.home = np.full(self.size, -1, np.int32)  # per slot the number of its loop
         waiting: list[_Loop] = []
         for start, period, steps in self._stretches():
             stretch = _Loop(start, period, steps, None)
@@ -121,50 +138,47 @@ class _Loops:
     # ------------------------------------------------------------------------------------------------------- finding
 
     def _number(self) -> None:
-        """Every symbol's kind and the slots of its operands (-1 for constants) as arrays."""
-        kinds: dict[Any, int] = {}
-        alike = Alike()
-        numbers = [-1] * self.first
-        read = [_NOTHING] * self.first
-        slots = self.slots
-        for slot, symbol in enumerate(self.script.symbols, self.first):
-            operands = symbol.operands
-            if len(operands) > OPERANDS:
-                numbers.append(-2 - slot)
-                read.append(_NOTHING)
-                continue
-            key: tuple[Any, ...] = (alike.number(symbol.gate), symbol.dtype, symbol.shape)
-            row = []
-            for place, operand in enumerate(operands):
-                if type(operand) is Symbol:
-                    row.append(slots[operand])
-                else:
-                    simple = isinstance(operand, bool | int | float | np.generic)
-                    key += (place, type(operand), repr(operand) if simple else id(operand))
-                    row.append(-1)
-            read.append((*row, *_NOTHING[len(row) :]))
-            numbers.append(kinds.setdefault(key, len(kinds)))
-        self.kinds = np.array(numbers, np.int64)
-        self.operands = np.array(read, np.int64).reshape(len(read), OPERANDS)
+        """Every slot's kind, equal where gates and constants are, and the slots of its operands (-1 for constants)."""
+        columns = self.columns
+        constants = np.full(len(columns.read), -1)
+        constants[columns.read < 0] = _numbered(columns.constants)
+        wires = np.arange(len(columns.read)) - columns.starts[columns.readers]
+        self.wires = np.full((OPERANDS, self.size), -1, np.int32)
+        kinds = columns.kinds.copy()
+        for wire in range(OPERANDS):
+            there = wires == wire
+            readers = columns.readers[there]
+            self.wires[wire, readers] = columns.read[there]
+            given = constants[there]
+            if given.max(initial=-1) >= 0:
+                row = np.zeros(self.size, np.int64)
+                row[readers] = given + 1
+                kinds = np.unique(kinds * (row.max() + 1) + row, return_inverse=True)[1]
+        kinds[columns.readers[wires == OPERANDS]] = -1  # too many operands
+        self.kinds = kinds.astype(np.int32)
+        self.operands = self.wires.T
 
     def _stretches(self) -> Iterator[tuple[int, int, int]]:
         """Start, period and steps of stretches in which gates and constants repeat, shortest periods first."""
         kinds = self.kinds
         self.used[: self.first] = True
         for period in range(1, min(LONGEST, len(kinds) // STEPS) + 1):
-            if self.used.mean() > 0.9:
+            free = ~self.used & (kinds >= 0)
+            if free.mean() < 0.1:
                 return
-            same = (kinds[period:] == kinds[:-period]) & ~self.used[period:] & ~self.used[:-period]
-            moved = self.operands[period:] - self.operands[:-period]
-            # An operand moves as far in one step as in the next.
-            steady = np.zeros(len(kinds), bool)
-            steady[period : len(same)] = (moved[period:] == moved[:-period]).all(axis=1)
-            steady[: len(same)] &= same
-            edges = np.flatnonzero(np.diff(np.concatenate([[0], steady.astype(np.int8), [0]])))
-            for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-                steps = (end - begin) // period + 1
-                if steps >= STEPS:
-                    yield begin, period, steps
+            same = (kinds[period:] == kinds[:-period]) & free[period:] & free[:-period]
+            for start, stop in _runs(same):
+                start = max(start, period)
+                if stop - start < (STEPS - 1) * period:
+                    continue
+                steady = np.ones(stop - start, bool)
+                for wire in self.wires:  # an operand moves as far in one step as in the next
+                    before, now, after = (wire[start + move : stop + move] for move in (-period, 0, period))
+                    steady &= after - now == now - before
+                for begin, end in _runs(steady):
+                    steps = (end - begin) // period + 1
+                    if steps >= STEPS:
+                        yield start + begin, period, steps
 
     def _trimmed(self, loop: _Loop) -> _Loop:
         """The steps of a stretch that read steps of earlier loops, without those that read what came before these."""
@@ -173,7 +187,7 @@ class _Loops:
         begin, end = 0, loop.steps
         for slot, move in zip(rows.ravel().tolist(), moves.ravel().tolist(), strict=True):
             if slot >= 0 and move and not (move == loop.period and slot >= loop.start - loop.period):
-                read = self.home[np.clip(slot + move * np.arange(loop.steps), 0, len(self.home) - 1)]
+                read = self.home[np.clip(slot + move * np.arange(loop.steps), 0, self.size - 1)]
                 number = read[loop.steps // 2]
                 inside = np.flatnonzero(read == number) if number >= 0 else read[:0]
                 begin, end = (max(begin, inside[0]), min(end, inside[-1] + 1)) if inside.size else (0, 0)
@@ -210,7 +224,8 @@ class _Loops:
 
     def _note_reads(self) -> None:
         """Note which results of loops are read one by one, from outside their loop or by other loops."""
-        reads = [self.slots[o] for o in (*self.script.outputs, *self.script.assumptions) if isinstance(o, Symbol)]
+        results = (*self.script.outputs, *self.script.assumptions)
+        reads = [self.columns.slot(result) for result in results if isinstance(result, Symbol)]
         for loop in self.loops:
             rows = self.operands[loop.start : loop.start + loop.period]
             for slot, move in zip(rows.ravel().tolist(), loop.moves.ravel().tolist(), strict=True):
@@ -238,7 +253,7 @@ class _Loops:
         following = iter([*sorted(self.loops, key=lambda loop: loop.start), None])
         loop = next(following)
         symbols = self.script.symbols
-        while slot < len(self.slots):
+        while slot < self.size:
             if loop is not None and slot == loop.start:
                 self._scan(loop)
                 slot, loop = loop.stop, next(following)
@@ -254,7 +269,7 @@ class _Loops:
         return [self._operand(output) for output in self.script.outputs]
 
     def _operand(self, operand: Any) -> Any:
-        return self._value(self.slots[operand]) if isinstance(operand, Symbol) else operand
+        return self._value(self.columns.slot(operand)) if isinstance(operand, Symbol) else operand
 
     def _value(self, slot: int) -> Any:
         """The value of a slot, whether it was computed by itself or in a loop."""

@@ -7,7 +7,8 @@ and whether B is first copied into panels that the innermost loop reads in order
 loops of `plain`.
 
 The work is divided into `units`, rows or columns of tiles, so that threads may share a product: a call computes the
-units from `begin` up to `end`. How the units are shared does not change a bit of the result.
+units from `begin` up to `end`. How the units are shared does not change a bit of the result. A product that is made for
+slices of its operands has rows of C as units, for which `emit_copies` copies B once for all calls, or entries of k.
 
 The blocking follows K. Goto and R. van de Geijn, *Anatomy of high-performance matrix multiplication* (2008).
 """
@@ -40,6 +41,8 @@ from gatewise.native.vectors import zeros
 
 def units(spec: ProductSpec, machine: Machine | None = None) -> int:
     """Into how many parts the work can be divided: `begin` and `end` of a call lie between 0 and this number."""
+    if spec.along != "tiles":
+        return spec.m if spec.along == "rows" else spec.k
     if spec.dtype not in ELEMENTS:
         return prod(spec.batch) * spec.m
     chosen = plan(spec, machine or Machine.host())
@@ -88,12 +91,31 @@ def emit_product(module: ir.Module, spec: ProductSpec, machine: Machine | None =
     return function
 
 
+def emit_copies(module: ir.Module, spec: ProductSpec, machine: Machine | None = None) -> ir.Function | None:
+    """The function ``(b, workspace)`` that copies B for all calls, where units are rows and B is copied."""
+    machine = machine or Machine.host()
+    chosen = plan(spec, machine) if spec.along == "rows" else None
+    if not (chosen and chosen.before):
+        return None
+    name = f"{spec.name}.copies"
+    found = module.globals.get(name)
+    if found is not None:
+        return found
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, POINTER]), name)
+    function.attributes.add("nounwind")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    _Writer(builder, chosen, machine).write_copies(*function.args)
+    builder.ret_void()
+    return function
+
+
 class _Writer:
     """Writes the loops of one plan."""
 
     def __init__(self, builder: ir.IRBuilder, chosen: Plan, machine: Machine):
         self.plan = chosen
         self.spec = chosen.spec
+        self.length: Index = chosen.spec.k
         self.code = Code(builder, chosen.spec.dtype, machine)
         self.stack: Register | None = None
 
@@ -111,6 +133,13 @@ class _Writer:
         tiles, count = chosen.tiles, prod(spec.batch)
         if not (tiles and count):
             return
+        if spec.along == "depth":
+            a, b = code.at(a, code.multiply(begin, spec.a[1])), code.at(b, code.multiply(begin, spec.b[0]))
+            self.length = code.subtract(end, begin)
+            begin, end = 0, tiles
+        elif spec.along == "rows":
+            begin = code.divide(begin, chosen.grain)
+            end = code.divide(code.add(end, chosen.grain - 1), chosen.grain)
         if count == 1:
             self._ranges(a, b, c, begin, end)
             return
@@ -125,6 +154,21 @@ class _Writer:
 
         code.loop(code.divide(begin, tiles), code.divide(code.add(end, tiles - 1), tiles), 1, each)
 
+    def write_copies(self, b: Register, workspace: Register) -> None:
+        """All panels of B, one block of k after the other."""
+        code, chosen = self.code, self.plan
+
+        def in_depth(start: Index, _: list[Register]) -> None:
+            depth = code.minimum(chosen.depth, code.subtract(self.length, start))
+            self.copy = self._copied_from(workspace, start)
+            self._copy(code.at(b, code.multiply(start, self.spec.b[0])), 0, chosen.column_tiles, depth)
+
+        code.loop(0, self.length, chosen.depth, in_depth)
+
+    def _copied_from(self, workspace: Register, start: Index) -> Register:
+        """Where the panels of a block of k lie that was copied before. All blocks but the last are whole vectors."""
+        return self.code.at(workspace, self.code.multiply(start, self.plan.column_tiles * self.plan.width))
+
     def _ranges(self, a: Register, b: Register, c: Register, begin: Index, end: Index) -> None:
         if self.plan.by_rows:
             self._blocks(a, b, c, (begin, end), (0, self.plan.column_tiles))
@@ -135,17 +179,20 @@ class _Writer:
         self, a: Register, b: Register, c: Register, rows: tuple[Index, Index], columns: tuple[Index, Index]
     ) -> None:
         """Blocks of columns, of k and of rows, with copies made on the way."""
-        code, chosen, spec = self.code, self.plan, self.spec
+        code, chosen, spec, workspace = self.code, self.plan, self.spec, self.copy
 
         def in_columns(left: Index, _: list[Register]) -> None:
             right = code.minimum(code.add(left, chosen.block_columns), columns[1])
-            code.loop(0, max(spec.k, 1), chosen.depth, lambda start, _: in_depth(left, right, start))
+            length = max(self.length, 1) if isinstance(self.length, int) else self.length
+            code.loop(0, length, chosen.depth, lambda start, _: in_depth(left, right, start))
 
         def in_depth(left: Index, right: Index, start: Index) -> None:
-            depth = code.minimum(chosen.depth, code.subtract(spec.k, start))
+            depth = code.minimum(chosen.depth, code.subtract(self.length, start))
             a_block = code.at(a, code.multiply(start, spec.a[1]))
             b_block = code.at(b, code.multiply(start, spec.b[0]))
-            if chosen.copied:
+            if chosen.before:
+                self.copy = self._copied_from(workspace, start)
+            elif chosen.copied:
                 self._copy(b_block, left, right, depth)
 
             def in_rows(top: Index, _: list[Register]) -> None:
@@ -202,7 +249,7 @@ class _Writer:
             row_step = spec.a[0]
             column_step = chosen.padded_depth if chosen.copied else spec.b[1]
             rows = [i * row_step for i in range(height)]
-            vectors = dot_tile(code, a, b, rows, [j * column_step for j in range(width)], spec.k, chosen.ahead)
+            vectors = dot_tile(code, a, b, rows, [j * column_step for j in range(width)], depth, chosen.ahead)
             sums = [[vector] for vector in vectors]
             counts = [width]
         else:
@@ -282,7 +329,7 @@ class _Writer:
             source = code.at(b, code.multiply(j, chosen.width * spec.b[1]))
             target = code.at(self.copy, code.multiply(code.subtract(j, begin), chosen.panel))
             if chosen.inner:
-                copy_panel(code, source, spec.b, target, chosen.padded_depth, spec.k, width)
+                copy_panel(code, source, spec.b, target, chosen.padded_depth, depth, width)
             else:
                 pitch = -(-width // code.lanes) * code.lanes
                 copy_panel(code, source, spec.b[::-1], target, pitch, width, depth)

@@ -12,7 +12,7 @@ A script goes in and a script comes out, and both compute the same, but for the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from gatewise import gates
 from gatewise.gates.conversion import IDENTITY
 from gatewise.graph import Spec, apply, untracked
-from gatewise.symbolic import Alike, Script, Symbol, ValueFunction, written
+from gatewise.symbolic import Kind, Script, Symbol, ValueFunction, written
 
 #: Scripts with fewer scalar gates stay as they are: straight code runs as fast, and compiles soon enough.
 FEWEST = 1000
@@ -30,7 +30,7 @@ FEWEST = 1000
 #: Scripts are rolled when that leaves at most one group for so many gates.
 GAIN = 4.0
 
-#: After so many gates it is seen whether there is anything to gain.
+#: In longer scripts it is seen from so many gates, the first, whether there is anything to gain.
 ENOUGH = 20_000
 
 #: Sums of fewer terms stay additions.
@@ -58,112 +58,119 @@ def rolled(script: Script) -> Script:
         >>> float(rolled(script).run([3.0] * 500)[499])
         33.0
     """
-    scalars = [symbol for symbol in script.symbols if not symbol.shape]
-    if len(scalars) < FEWEST or script.captured:
+    if len(script.symbols) < FEWEST or script.captured:
         return script
-    kinds = {(symbol.dtype, symbol.weak) for symbol in (*script.inputs, *scalars) if symbol.dtype.kind != "b"}
-    if any(weak for _, weak in kinds) and {dtype for dtype, _ in kinds} != {np.dtype(float)}:
+    columns = script.columns
+    is_scalar = np.array([not kind.shape for kind in columns.examples])
+    if is_scalar[columns.kinds[columns.first :]].sum() < FEWEST or columns.yields(scalars=True):
         return script  # arrays of Python numbers would not yield to other dtypes, as Python numbers do
-    groups = _Groups(script)
+    if len(script.symbols) > ENOUGH and not _Groups(script, script.symbols[:ENOUGH]).are_worth_it:
+        return script
+    groups = _Groups(script, script.symbols)
     if not groups.are_worth_it:
         return script
     return written(groups.run, [Spec(symbol.shape, symbol.dtype, symbol.weak) for symbol in script.inputs])
 
 
 class _Group:
-    """Gates that are alike: `columns` holds, per operand, one entry for each member."""
+    """Gates that are alike: `kinds` holds, per operand, the number of its group, or None for constants."""
 
-    __slots__ = ("columns", "gate", "kinds", "places", "size", "symbol")
+    __slots__ = ("columns", "gate", "kinds", "number", "places", "slots", "symbol")
 
-    def __init__(self, gate: Any, kinds: tuple[Any, ...], symbol: Symbol) -> None:
-        self.gate, self.kinds, self.symbol = gate, kinds, symbol  # kinds: per operand its group, or None for constants
-        self.columns: list[list[Any]] = [[] for _ in kinds]
-        self.size = 0
+    def __init__(self, number: int, gate: Any, kinds: tuple[Any, ...], symbol: Symbol) -> None:
+        self.number, self.gate, self.kinds, self.symbol = number, gate, kinds, symbol
+        self.slots: list[int] = []  # of the members
+        self.columns: list[list[Any]] = [[] for _ in kinds]  # of sums: per group of terms a list for each member
         self.places: Any = None  # per member its place in the array
+
+    @property
+    def size(self) -> int:
+        """The number of members."""
+        return len(self.slots)
 
 
 _SUM = object()
 
 
 class _Groups:
-    """The groups of a script, in an order in which they can be computed."""
+    """The groups of a script's first symbols, in an order in which they can be computed."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, symbols: Sequence[Symbol]) -> None:
         self.script = script
+        self.table = script.columns
         self.groups: list[_Group] = []
-        self.known: dict[Any, int] = {}
-        self.alike = Alike()
-        self.aliases: dict[int, bool] = {}  # by a gate's number, whether it gives single numbers back
-        self.home: list[Any] = [None] * _indices(script)  # by a symbol's index: its group, and which member
-        for symbol in script.inputs:
-            self._join(symbol, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), ())
-        terms = _sums(script)
-        for number, symbol in enumerate(script.symbols):
-            found = terms[symbol.index]
-            if found is not None:
-                self._place(symbol, found)
-            if number == ENOUGH and not self._are_few(number):
-                break
-        self.are_worth_it = self._are_few(number + 1)
+        self.known: dict[Any, _Group] = {}
+        first = self.table.first
+        size = first + len(symbols)
+        #: By slot its group, and which member it is; at last for constants.
+        self.group: list[Any] = [None] * (size + 1)
+        self.member = [0] * (size + 1)
+        for slot, symbol in enumerate(script.inputs):
+            self._join(slot, ("input", symbol.dtype) if not symbol.shape else symbol, None, (), symbol)
+        self._place(symbols, _sums(script, size))
+        self.are_worth_it = GAIN * len(self.groups) <= len(symbols)
 
-    def _are_few(self, gates_seen: int) -> bool:
-        """Whether groups are few beside the gates that were put into them."""
-        return GAIN * len(self.groups) <= gates_seen
+    def _place(self, symbols: Sequence[Symbol], terms: Sequence[Any]) -> None:
+        """Put every gate that is still to be computed into its group."""
+        table, groups, members, known = self.table, self.group, self.member, self.known
+        starts, numbers = table.starts[: len(terms) + 1].tolist(), table.kinds[: len(terms)].tolist()
+        read = table.read[: starts[-1]].tolist()
+        aliases = [_is_alias(kind.gate) for kind in table.examples]
+        scalar = [_is_scalar(kind) for kind in table.examples]
+        for slot, symbol in enumerate(symbols, table.first):
+            found = terms[slot]
+            if found is None:
+                continue
+            if len(found) >= TERMS:
+                self._join_sum(slot, symbol, found, read)
+                continue
+            operands = read[starts[slot] : starts[slot + 1]]
+            number = numbers[slot]
+            if aliases[number] and _is_identity(symbol):
+                groups[slot], members[slot] = groups[operands[0]], members[operands[0]]
+                continue
+            kinds = tuple([groups[operand] for operand in operands])
+            key: Any = (number, kinds)
+            if not scalar[number]:
+                key = symbol
+            elif None in kinds:
+                key += tuple([_kind(x) for x, kind in zip(symbol.operands, kinds, strict=True) if kind is None])
+            group = known.get(key)
+            if group is None:
+                self._join(slot, key, symbol.gate, kinds, symbol)
+            else:  # the usual case, kept short
+                groups[slot] = group.number
+                members[slot] = len(group.slots)
+                group.slots.append(slot)
 
-    def _place(self, symbol: Symbol, terms: Sequence[Any]) -> None:
-        operands = symbol.operands
-        home = self.home
-        if len(terms) >= TERMS:
-            runs: dict[int | None, list[Any]] = {}
-            for term in terms:
-                group, value = self._reference(term)
-                runs.setdefault(group, []).append(value)
-            kinds = tuple(runs)
-            counts = tuple(map(len, runs.values()))
-            columns = [values if group is None else sorted(values) for group, values in runs.items()]
-            self._join(symbol, (_SUM, symbol.dtype, kinds, counts), _SUM, kinds, columns)
-        elif self._is_alias(symbol.gate) and _is_identity(symbol):
-            home[symbol.index] = home[operands[0].index]
-        elif _is_scalar(symbol):
-            groups, entries, fixed = [], [], []
-            for operand in operands:
-                if type(operand) is Symbol:
-                    group, entry = home[operand.index]
-                else:
-                    group, entry = None, operand
-                    fixed.append(_kind(operand))
-                groups.append(group)
-                entries.append(entry)
-            kinds = tuple(groups)
-            self._join(
-                symbol, (self.alike.number(symbol.gate), symbol.dtype.num, kinds, *fixed), symbol.gate, kinds, entries
-            )
-        else:
-            references = [self._reference(operand) for operand in operands]
-            kinds = tuple([group for group, _ in references])
-            self._join(symbol, symbol, symbol.gate, kinds, [value for _, value in references])
+    def _join(self, slot: int, key: Any, gate: Any, kinds: tuple[Any, ...], symbol: Symbol) -> _Group:
+        """Make what stands in a slot a member of the group with this key."""
+        group = self.known.get(key)
+        if group is None:
+            group = self.known[key] = _Group(len(self.groups), gate, kinds, symbol)
+            self.groups.append(group)
+        self.group[slot] = group.number
+        self.member[slot] = len(group.slots)
+        group.slots.append(slot)
+        return group
 
-    def _is_alias(self, gate: Any) -> bool:
-        number = self.alike.number(gate)
-        known = self.aliases.get(number)
-        if known is None:
-            known = self.aliases[number] = _is_alias(gate)
-        return known
+    def _join_sum(self, slot: int, symbol: Symbol, terms: Sequence[int], read: Sequence[int]) -> None:
+        """The same for a sum, whose terms are places in `read`."""
+        runs: dict[int | None, list[Any]] = {}
+        for term in terms:
+            operand = read[term]
+            value = self.member[operand] if operand >= 0 else self.constants[term]
+            runs.setdefault(self.group[operand], []).append(value)
+        kinds = tuple(runs)
+        key = (_SUM, symbol.dtype, kinds, tuple(map(len, runs.values())))
+        group = self._join(slot, key, _SUM, kinds, symbol)
+        for column, (kind, values) in zip(group.columns, runs.items(), strict=True):
+            column.append(values if kind is None else sorted(values))
 
-    def _reference(self, operand: Any) -> tuple[int | None, Any]:
-        """Group and member of an operand; None and the value of a constant."""
-        return self.home[operand.index] if isinstance(operand, Symbol) else (None, operand)
-
-    def _join(self, symbol: Symbol, key: Any, gate: Any, kinds: tuple[Any, ...], entries: Sequence[Any]) -> None:
-        number = self.known.get(key)
-        if number is None:
-            number = self.known[key] = len(self.groups)
-            self.groups.append(_Group(gate, kinds, symbol))
-        group = self.groups[number]
-        for column, entry in zip(group.columns, entries):  # noqa: B905  (a key has as many kinds as entries)
-            column.append(entry)
-        self.home[symbol.index] = number, group.size
-        group.size += 1
+    @cached_property
+    def constants(self) -> dict[int, Any]:
+        """The constants by their places among all operands."""
+        return dict(zip(np.flatnonzero(self.table.read < 0).tolist(), self.table.constants, strict=True))
 
     # ------------------------------------------------------------------------------------------------------- running
 
@@ -171,12 +178,12 @@ class _Groups:
         """What the script computes, group by group."""
         self.values: list[Any] = []
         self.items: dict[tuple[int, int], Any] = {}
-        given = dict(zip(self.script.inputs, inputs, strict=True))
+        self.entries = np.array(self.member)
         members: dict[int, list[Any]] = {}
-        for symbol, value in given.items():
-            number, member = self.home[symbol.index]
+        for slot, value in enumerate(inputs):
+            number = self.group[slot]
             members.setdefault(number, []).append(value)
-            self.items[number, member] = value
+            self.items[number, self.member[slot]] = value
         for number, group in enumerate(self.groups):
             if group.gate is None:
                 group.places = np.arange(group.size)
@@ -193,8 +200,8 @@ class _Groups:
         """Note what the script assumes, for whole groups at once where it does so for all their members."""
         assumed: dict[int, set[int]] = {}
         for symbol in self.script.assumptions:
-            number, member = self.home[symbol.index]
-            assumed.setdefault(number, set()).add(member)
+            slot = self.table.slot(symbol)
+            assumed.setdefault(self.group[slot], set()).add(self.member[slot])
         for number, found in assumed.items():
             whole = self.values[number]
             if len(found) < self.groups[number].size:
@@ -206,8 +213,9 @@ class _Groups:
                 some.assumed_false()
 
     def _item(self, symbol: Symbol) -> Any:
-        number, member = self.home[symbol.index]
-        return self._entry(number, int(self.groups[number].places[member]))
+        slot = self.table.slot(symbol)
+        number = self.group[slot]
+        return self._entry(number, int(self.groups[number].places[self.member[slot]]))
 
     def _entry(self, number: int, place: int) -> Any:
         """One entry of a group's array."""
@@ -224,15 +232,13 @@ class _Groups:
         """The group's array: one axis, or no axis if it has one member."""
         if group.gate is _SUM:
             return self._summed(group)
-        columns = [self._column(kind, entries) for kind, entries in zip(group.kinds, group.columns, strict=True)]
+        columns = [self._column(group, operand, kind) for operand, kind in enumerate(group.kinds)]
         if group.size == 1:
             group.places = np.zeros(1, np.int64)
             operands = [
                 column[0] if kind is None else self._entry(kind, int(column[0]))
                 for kind, column in zip(group.kinds, columns, strict=True)
             ]
-            if _is_alias(group.gate):
-                return operands[0]
             return apply(group.gate, *operands)
         order = _order([c for kind, c in zip(group.kinds, columns, strict=True) if kind is not None], group.size)
         group.places = np.argsort(order)
@@ -244,12 +250,14 @@ class _Groups:
         operands = []
         for kind, column in zip(group.kinds, columns, strict=True):
             operands.append(_constants(column, shape) if kind is None else self._fetched(kind, column, shape))
-        result = operands[0] if _is_alias(group.gate) else apply(group.gate, *operands)
-        return gates.reshape(gates.broadcast_to(result, shape), (group.size,))
+        return gates.reshape(gates.broadcast_to(apply(group.gate, *operands), shape), (group.size,))
 
-    def _column(self, kind: int | None, entries: Sequence[Any]) -> Any:
+    def _column(self, group: _Group, operand: int, kind: int | None) -> Any:
         """Per member the place of an operand in its group's array; constants as they are."""
-        return list(entries) if kind is None else self.groups[kind].places[np.array(entries)]
+        where = self.table.starts[group.slots] + operand
+        if kind is None:
+            return [self.constants[place] for place in where.tolist()]
+        return self.groups[kind].places[self.entries[self.table.read[where]]]
 
     def _summed(self, group: _Group) -> Any:
         """A group of sums: per group of terms one sum over an axis."""
@@ -302,21 +310,17 @@ class _Groups:
 # ------------------------------------------------------------------------------------------------------------- gates
 
 
-def _is_scalar(symbol: Symbol) -> bool:
+def _is_scalar(kind: Kind) -> bool:
     """Whether a gate computes one number entry by entry, so that many of it are one gate on arrays."""
-    if symbol.shape:
-        return False
-    gate = symbol.gate
-    if type(gate) is ValueFunction:
-        return gate.function in _BY_ENTRY and not symbol.operands[0].shape
-    return bool(gate.elementwise)
+    gate = kind.gate
+    return not kind.shape and (gate.function in _BY_ENTRY if type(gate) is ValueFunction else bool(gate.elementwise))
 
 
-_BY_ENTRY = frozenset({"isnan", "isinf", "isfinite", "signbit", "any", "all"})
+_BY_ENTRY = frozenset({"isnan", "isinf", "isfinite", "signbit"})
 
 
 def _is_alias(gate: Any) -> bool:
-    """Whether a gate on a single number gives that number."""
+    """Whether a gate on a single number of its result's dtype gives that number."""
     return gate == IDENTITY or (isinstance(gate, ValueFunction) and gate.function in ("any", "all"))
 
 
@@ -330,51 +334,46 @@ def _kind(constant: Any) -> Any:
     return constant if isinstance(constant, int | np.integer) else type(constant)
 
 
-def _indices(script: Script) -> int:
-    """How many indices its symbols have."""
-    return 1 + max((symbols[-1].index for symbols in (script.inputs, script.symbols) if symbols), default=-1)
-
-
-def _sums(script: Script) -> list[Any]:
-    """By index: the terms of a chain of additions for its last one, else ().
+def _sums(script: Script, size: int) -> list[Any]:
+    """For the first slots: the terms of a chain of additions for its last one, as places among all operands; else ().
 
     None for additions in the middle of a chain, which nobody else reads.
     """
-    size = _indices(script)
-    uses = [0] * size
-    for symbol in script.symbols:
-        for operand in symbol.operands:
-            if type(operand) is Symbol:
-                uses[operand.index] += 1
+    table = script.columns
+    uses = np.bincount(table.read[table.read >= 0], minlength=len(table.kinds))
     for symbol in (*script.outputs, *script.assumptions):
         if isinstance(symbol, Symbol):
-            uses[symbol.index] = 2
+            uses[table.slot(symbol)] = 2
+    is_sum = [_is_scalar(kind) and kind.gate.name == "add" and kind.dtype.kind == "f" for kind in table.examples]
+    numbers = table.kinds[:size]
+    kinds, starts = numbers.tolist(), table.starts[: size + 1].tolist()
+    read = table.read[: starts[-1]].tolist()
+    once = (uses[:size] == 1).tolist()
     terms: list[Any] = [()] * size
-    pieces: dict[int, list[Symbol]] = {}
-    for symbol in script.symbols:
-        if symbol.gate.name != "add" or not _is_scalar(symbol) or symbol.dtype.kind != "f":
-            continue
-        together: list[Any] = []
-        inside: list[Symbol] = []
-        for operand in symbol.operands:
-            found = terms[operand.index] if type(operand) is Symbol else ()
-            if found and uses[operand.index] == 1 and operand.dtype == symbol.dtype:
+    pieces: dict[int, list[int]] = {}
+    for slot in np.flatnonzero(np.array(is_sum)[numbers]).tolist():
+        together: list[int] = []
+        inside: list[int] = []
+        for place in range(starts[slot], starts[slot + 1]):
+            operand = read[place]
+            found = terms[operand] if operand >= 0 else ()
+            if found and once[operand] and kinds[operand] == kinds[slot]:
                 together = found if not together else together + found
                 inside.append(operand)
             else:
-                together.append(operand)
+                together.append(place)
         for operand in inside:
-            terms[operand.index] = None
-        pieces[symbol.index] = inside
-        terms[symbol.index] = together
-    for index in reversed(pieces):  # what stays an addition keeps its operands
-        found = terms[index]
+            terms[operand] = None
+        pieces[slot] = inside
+        terms[slot] = together
+    for slot in reversed(pieces):  # what stays an addition keeps its operands
+        found = terms[slot]
         if found and len(found) < TERMS:
-            stack = [index]
+            stack = [slot]
             while stack:
                 one = stack.pop()
                 terms[one] = ()
-                stack.extend([piece.index for piece in pieces[one]])
+                stack.extend(pieces[one])
     return terms
 
 

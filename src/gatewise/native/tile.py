@@ -438,7 +438,7 @@ def _added(code: Code, parts: Sequence[list[Register]]) -> list[Register]:
 
 
 def dot_tile(
-    code: Code, a: Register, b: Register, rows: Sequence[int], columns: Sequence[int], length: int, ahead: int = 0
+    code: Code, a: Register, b: Register, rows: Sequence[int], columns: Sequence[int], length: Index, ahead: int = 0
 ) -> list[Register]:
     """For each row a vector of its inner products, of `length` neighbouring entries of a[row] and b[column].
 
@@ -446,11 +446,11 @@ def dot_tile(
     """
     width, lanes = len(columns), code.lanes
     size = len(rows) * width
-    vectors = length // lanes
+    vectors = code.divide(length, lanes)
     unroll = _unrolling(size, vectors)
     chains = max(1, min(unroll, -(-8 // size)))
 
-    def step(a: Register, b: Register, sums: list[Register], chain: int, count: int = -1) -> None:
+    def step(a: Register, b: Register, sums: list[Register], chain: int, count: int | Register = -1) -> None:
         left = [code.load(code.at(a, offset), count) for offset in rows]
         if ahead:
             for offset in rows:
@@ -461,10 +461,19 @@ def dot_tile(
                 place = chain * size + i * width + j
                 sums[place] = code.fused(vector, right, sums[place])
 
+    def rest(begin: Index, sums: list[Register]) -> list[Register]:
+        left = code.subtract(length, begin)
+        sums = list(sums)
+        step(code.at(a, begin), code.at(b, begin), sums, 0, left if isinstance(left, int) else code.mask(left))
+        return sums
+
     sums = [code.zero] * (chains * size)
-    if vectors:
+    whole = code.multiply(vectors, lanes)
+    if vectors != 0:
         sums = _nest(code, a, b, [Axis(vectors, lanes, lanes)], unroll, chains, step, sums)
-    if length % lanes:
-        step(code.at(a, vectors * lanes), code.at(b, vectors * lanes), sums, 0, length % lanes)
+    if not isinstance(length, int):
+        sums = code.loop(whole, length, lanes, rest, sums)
+    elif length % lanes:
+        sums = rest(whole, sums)
     total = _added(code, [sums[i : i + size] for i in range(0, len(sums), size)])
     return [code.sums(total[i * width : (i + 1) * width]) for i in range(len(rows))]
