@@ -98,22 +98,10 @@ def machine_code(text: str, threads: int = 1, quickly: bool = False) -> Code:
         with ThreadPoolExecutor(len(parts) - 1) as others:
             started = [others.submit(_compiled, part, quickly) for part in parts[1:]]
             made = [_compiled(parts[0], quickly), *[part.result() for part in started]]
-    if len(text) >= WORTH_A_THREAD:
-        _give_back()
     known = {name for _, _, inside in made for name in inside}
     external = dict.fromkeys(name for _, used, _ in made for name in used if name not in known)
     defined = [name for _, _, inside in made for name, hidden in inside.items() if not hidden]
     return Code(text, tuple(data for data, _, _ in made), tuple(external), tuple(defined))
-
-
-def _give_back() -> None:
-    """Let the system have the memory in which LLVM worked: glibc keeps several megabytes for who asks next.
-
-    It takes half a millisecond, and longer where much of the process's memory is in small pieces.
-    """
-    trim = getattr(ctypes.pythonapi, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _compiled(text: str, quickly: bool) -> tuple[bytes, list[str], dict[str, bool]]:
