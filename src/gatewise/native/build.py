@@ -22,7 +22,7 @@ from gatewise.native.emit import GRAIN, I8, I64, POINTER, NestEmitter, combined,
 from gatewise.native.nest import Nest, nest_of, operand_address, product_spec
 from gatewise.native.schedule import Again, Leave, Loop, Multiply, Schedule, Step, base_of, scheduled, work_of
 from gatewise.native.slices import Slices, in_order, in_slices, slice_of, sliced
-from gatewise.native.spelling import text_of
+from gatewise.native.spelling import settle, text_of
 from gatewise.native.tile import Machine
 from gatewise.native.values import (
     Call,
@@ -75,6 +75,9 @@ class Built:
 
     def as_text(self) -> str:
         """The module's text. The objects that it was written with, many times as large, are let go."""
+        assert self.module is not None
+        for function in self.module.functions:
+            settle(function)
         text = text_of(self.module)
         self._let_go()
         return text
@@ -461,6 +464,7 @@ class _Builder:
             self.functions[signature] = function
             self.own_functions.append(function)
             self._write_step(function, step, places)
+            settle(function)
             if len(places) > MANY and all(value is None or value.size <= LITTLE for value, _ in places):
                 _leave_as_written(function)
         return function, places
@@ -604,6 +608,7 @@ class _Builder:
         spec, kind = step.spec, self._kind(step)
         write = kind.emit_convolution if kind is convolution else kind.emit_product
         function = write(self.module, spec, self.machine)
+        settle(function)
         workspace = builder.gep(pointers[3], [builder.mul(part, whole(step.workspace[1]))], source_etype=I8)
         count = kind.units(spec, self.machine)
         begin, end = (
@@ -635,6 +640,7 @@ class _Builder:
             self.functions[signature] = function
             self.own_functions.append(function)
             self._write_slices(function, slices, members, first, len(places))
+            settle(function)
         return function, places
 
     def _wire(
@@ -712,10 +718,12 @@ class _Builder:
             builder = ir.IRBuilder(function.append_basic_block("entry"))
             b, c, workspace = (self._table_entry(builder, function.args[0], number) for number in (1, 2, 3))
             if copies is not None:
+                settle(copies)
                 builder.call(copies, [b, workspace])
             if member.spec.accumulate:
                 self._clear(builder, c, member.writes[0].size * member.writes[0].dtype.itemsize)
             builder.ret_void()
+            settle(function)
         return function
 
     def _member_function(self, name: str, member: _Step, length: int) -> tuple[Any, list[Place]]:
@@ -747,6 +755,7 @@ class _Builder:
                         emitter.fill(write, builder.mul(begin, size), builder.mul(end, size))
                 emitter.emit(begin, end)
             builder.ret_void()
+            settle(function)
         return function, places
 
     def _write_slices_of_product(
@@ -754,6 +763,7 @@ class _Builder:
     ) -> None:
         spec = member.spec
         function = product.emit_product(self.module, spec, self.machine)
+        settle(function)
         if spec.along != "tiles":
             builder.call(function, [*pointers, begin, end])
             return

@@ -1,12 +1,13 @@
 """The text of a module: what llvmlite's ``str(module)`` is, in a third of the time.
 
 A first call waits for this text. The kinds of instructions that loops are made of are written here, each as one string;
-all else llvmlite writes itself.
+all else llvmlite writes itself. The objects that a function is made of take twenty times the memory of its text, so each
+function is written down as soon as it is finished (`settle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -45,18 +46,69 @@ def text_of(module: ir.Module) -> str:
     return "\n".join([*lines, *module._get_metadata_lines()])
 
 
+def settle(function: ir.Function) -> None:
+    r"""Write down what a finished function does, and free the instructions; its attributes can still be changed.
+
+    Example:
+        >>> function = ir.Function(ir.Module("one"), ir.FunctionType(ir.VoidType(), []), "nothing")
+        >>> _ = ir.IRBuilder(function.append_basic_block("entry")).ret_void()
+        >>> settle(function)
+        >>> function.blocks[0].instructions
+        Traceback (most recent call last):
+            ...
+        AttributeError: '_Written' object has no attribute 'instructions'
+        >>> print(str(function))
+        define void @"nothing"()
+        {
+        entry:
+          ret void
+        }
+        <BLANKLINE>
+    """
+    blocks = [block for block in function.blocks if not isinstance(block, _Written)]
+    if not blocks:
+        return
+    lines: list[str] = []
+    _add_blocks(lines, blocks)
+    function.blocks[:] = [_Written("\n".join(lines))]
+    for block in blocks:  # which hold each other: they would be found by the garbage collector, after the first call
+        for instruction in block.instructions:
+            if isinstance(instruction, instructions.PhiInstr):
+                instruction.incomings.clear()
+        block.instructions.clear()
+        block.terminator = None
+
+
+class _Written:
+    """The text of a function's blocks, in their place."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def descr(self, buffer: list[str]) -> None:
+        """What llvmlite calls to write a block."""
+        buffer.append(f"{self.text}\n")
+
+
 def _add_function(lines: list[str], function: ir.Function) -> None:
     head: list[str] = []
     function.descr_prototype(head)
     lines += ["".join(head).rstrip(), "{"]
-    for block in function.blocks:
+    _add_blocks(lines, function.blocks)
+    lines.append("}")
+
+
+def _add_blocks(lines: list[str], blocks: Iterable[Any]) -> None:
+    for block in blocks:
+        if isinstance(block, _Written):
+            lines.append(block.text)
+            continue
         name: list[str] = []
         ir.Block.descr(_Empty(block), name)
         lines.append(name[0].rstrip())
         for instruction in block.instructions:
             write = None if instruction.metadata else _WRITTEN.get(type(instruction))
             lines.append("  " + (write(instruction) if write else str(instruction)))
-    lines.append("}")
 
 
 class _Empty:
@@ -154,4 +206,4 @@ _WRITTEN: dict[type, Callable[[Any], str]] = {
     instructions.ConditionalBranch: _jump,
 }
 
-__all__ = ["text_of"]
+__all__ = ["settle", "text_of"]
