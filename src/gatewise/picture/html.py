@@ -37,6 +37,9 @@ DOCUMENT = """<!DOCTYPE html>
 
 BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
+#: Tells a browser that most functions are called while the page opens: it need not look through each of them twice.
+COMPILED_AT_ONCE = "//# allFunctionsCalledOnLoad\n"
+
 BODY = """<div id="gatewise"></div>
 <script type="application/json" id="gatewise-scene">{data}</script>"""
 
@@ -54,7 +57,7 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
     """The scene as a self-contained HTML page; ``palette`` as for the SVG, ``language`` one of `LANGUAGES`."""
     svg.check_palette(palette)
     scene = scene.last(SHOWN_AT_MOST)
-    script = viewer.module() + START.format(language=json.dumps(language), palette=json.dumps(palette))
+    script = COMPILED_AT_ONCE + viewer.module() + START.format(language=json.dumps(language), palette=json.dumps(palette))
     return document(title, language, BODY.format(data=embeddable(scene.to_json())), [viewer.style()], script)
 
 
