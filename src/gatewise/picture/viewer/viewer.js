@@ -461,14 +461,16 @@ export const mount = (root, data, options = {}) => {
   }
   begin(data);
 
+  const numbersOf = (kind) => (scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node[kind]).map((node) => [node.identifier, node[kind].number])) : {});
+
   return {
     show: (next) => { play(false); edits = []; granted = []; asked += 1; chosen = null; begin(next); }, // answers about the old one come too late
     state: () => ({
       position: stepper?.position ?? null, length: stepper?.length ?? null, chosen: chosen?.identifier ?? null, edits, breakpoint: stop, stepTime,
       things: drawing?.picture.things.length ?? null, wires: drawing?.picture.wires.length ?? null, painted: drawing?.circuit.isPainted ?? false,
       layoutTime: drawing?.layoutTime, buildTime: drawing?.buildTime, frameTime: drawing?.circuit.frameTime, box: drawing?.box,
-      values: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.value).map((node) => [node.identifier, node.value.number])) : {},
-      gradients: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.gradient).map((node) => [node.identifier, node.gradient.number])) : {},
+      get values() { return numbersOf("value"); }, // when they are asked for
+      get gradients() { return numbersOf("gradient"); },
     }),
     go: (position) => { if (stepper) go(position); },
     choose: (identifier) => { const node = scene?.nodes.get(identifier); if (node) choose(node, true); },
