@@ -57,7 +57,8 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
     """The scene as a self-contained HTML page; ``palette`` as for the SVG, ``language`` one of `LANGUAGES`."""
     svg.check_palette(palette)
     scene = scene.last(SHOWN_AT_MOST)
-    script = COMPILED_AT_ONCE + viewer.module() + START.format(language=json.dumps(language), palette=json.dumps(palette))
+    start = START.format(language=json.dumps(language), palette=json.dumps(palette))
+    script = COMPILED_AT_ONCE + viewer.module() + start
     return document(title, language, BODY.format(data=embeddable(scene.to_json())), [viewer.style()], script)
 
 
