@@ -9,9 +9,9 @@ const NO_CONSTANTS = new Map();
 
 /** A single number of dtype float64 as a quantity: it is one number, and all else follows when it is asked. */
 class SingleNumber {
-  constructor(number) { this.number = number; }
+  constructor(number) { this.number = number; this.written = null; }
 
-  get text() { return numberText(this.number); }
+  get text() { return (this.written ??= numberText(this.number)); }
 }
 Object.assign(SingleNumber.prototype, { shape: NOTHING, dtype: "float64", statistics: null, cells: null, histogram: NOTHING });
 
