@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,17 +55,18 @@ def memory_returned() -> None:
     """Give the memory of a great many objects that were freed back to the system, as far as it can be.
 
     Python keeps some thousands of freed tuples for the next ones, and with each the block of memory it lies in, until
-    it looks for garbage everywhere.
+    it looks for garbage everywhere; the C library keeps what it may want again until it is told otherwise.
     """
     gc.collect()
-    trimmed()
+    memory_trimmed()
 
 
-def trimmed() -> None:
-    """Have the C library give back what was freed, of which it keeps some megabytes for who asks next.
+def memory_trimmed() -> None:
+    """Give what the C library keeps of freed memory back to the system.
 
-    Only glibc's can be told. It takes half a millisecond, and longer where much of the memory is in small pieces.
+    It takes half a millisecond, and more in a process whose memory is in very many pieces.
     """
-    trim = getattr(ctypes.pythonapi, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # which is glibc's alone
+        if trim is not None:
+            trim(0)

@@ -1,13 +1,16 @@
 """The text of modules."""
 
+import gc
+
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from llvmlite import ir
 
 import gatewise as gw
-from gatewise.native import build
-from gatewise.native.spelling import text_of
+from gatewise.native import build, compiled
+from gatewise.native.machine import machine_code
+from gatewise.native.spelling import settle, text_of
 
 X = np.linspace(0.1, 1.0, 70).reshape(7, 10)
 CASES = {
@@ -25,13 +28,32 @@ def test_the_text_says_what_llvmlites_says(case, monkeypatch):
 
     def both(module):
         texts.append((text_of(module), str(module)))
+        for function in module.functions:
+            settle(function)
+        assert text_of(module) == texts[-1][0]
         return texts[-1][0]
 
+    monkeypatch.setattr(build, "settle", lambda function: None)  # or both would be our text
     monkeypatch.setattr(build, "text_of", both)
     CASES[case]()
     for ours, theirs in texts:
         assert str(llvm.parse_assembly(ours)) == str(llvm.parse_assembly(theirs))
     assert texts
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_instructions_are_gone_before_llvm_begins(case, monkeypatch):
+    left = []
+
+    def counted(text, *how):
+        there = sum(issubclass(type(found), ir.Instruction) for found in gc.get_objects())
+        left.append(there / text.count("\n"))
+        return machine_code(text, *how)
+
+    monkeypatch.setattr(compiled, "machine_code", counted)
+    CASES[case]()  # the garbage collector is off while functions are compiled
+    assert left
+    assert max(left) < 0.1  # some point at each other in other ways
 
 
 def test_what_is_not_written_here_llvmlite_writes():

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from gatewise import tree
-from gatewise.collecting import MANY, memory_returned, nothing_collected
+from gatewise.collecting import MANY, memory_returned, memory_trimmed, nothing_collected
 from gatewise.errors import DTypeError, InputError
 from gatewise.graph import PYTHON_NUMBERS, Spec, Tracked
 from gatewise.native import cache, entry, pool
 from gatewise.native.build import Built, build
 from gatewise.native.looping import looped
 from gatewise.native.lower import lowered
-from gatewise.native.machine import Code, Library, function_at, machine_code
+from gatewise.native.machine import WORTH_A_THREAD, Code, Library, function_at, machine_code
 from gatewise.native.report import Report, report_of
 from gatewise.native.rolling import rolled
 from gatewise.native.source import Source, source_of
@@ -285,6 +285,8 @@ class Executable:
         times.append(perf_counter())
         if long:
             memory_returned()
+        elif len(self.library.code.text) >= WORTH_A_THREAD:
+            memory_trimmed()  # LLVM worked in 5 to 7 MiB, of which nothing is needed any more
         #: How long each stage of compiling took.
         self.seconds = dict(zip(("trace", "roll", "lower", "build", "LLVM"), np.diff(times).tolist(), strict=True))
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from gatewise.collecting import trimmed
 from gatewise.native.dividing import divided
 
 #: Libraries whose code must stay: their engines are never disposed of.
@@ -99,8 +98,6 @@ def machine_code(text: str, threads: int = 1, quickly: bool = False) -> Code:
         with ThreadPoolExecutor(len(parts) - 1) as others:
             started = [others.submit(_compiled, part, quickly) for part in parts[1:]]
             made = [_compiled(parts[0], quickly), *[part.result() for part in started]]
-    if len(text) >= WORTH_A_THREAD:
-        trimmed()
     known = {name for _, _, inside in made for name in inside}
     external = dict.fromkeys(name for _, used, _ in made for name in used if name not in known)
     defined = [name for _, _, inside in made for name, hidden in inside.items() if not hidden]

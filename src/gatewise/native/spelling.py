@@ -1,8 +1,8 @@
 """The text of a module: what llvmlite's ``str(module)`` is, in a third of the time.
 
 A first call waits for this text. The kinds of instructions that loops are made of are written here, each as one string;
-all else llvmlite writes itself. The objects that a function is made of take twenty times the memory of its text, so a
-function is written down as soon as it is finished (`settle`).
+all else llvmlite writes itself. The objects that a function is made of take several times the memory of its text, so
+each function is written down as soon as it is finished (`settle`).
 """
 
 from __future__ import annotations
