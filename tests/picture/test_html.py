@@ -34,6 +34,13 @@ def test_names_cannot_break_out(build) -> None:
     assert page.count("<script") == 2
 
 
+def test_a_page_is_plain_ascii(build) -> None:
+    """Which is what browsers read quickest; a name of any language comes out as it went in."""
+    page = html.render(scene_of(build.circuit(build.leaf(0, "∂损失😀", 1.0))))
+    assert page.isascii()
+    assert json.loads(embedded(page))["nodes"][0]["name"] == "∂损失😀"
+
+
 def test_the_viewer_is_small() -> None:
     assert len((viewer.module() + viewer.style()).encode()) < 200_000
 

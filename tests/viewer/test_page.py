@@ -314,6 +314,17 @@ def test_what_is_drawn_stands_where_it_should_while_it_moves_and_at_rest(open_pa
     assert middle() == pytest.approx(expected, abs=near, rel=2e-3)
 
 
+def test_the_first_picture_is_fitted_to_the_room_that_the_bar_leaves(open_page):
+    page = open_page(gw.trace(neuron, *NEURON).html())
+    known, real = page.evaluate(
+        "(() => { const { size, view } = gatewise.drawing(); return [size, [view.clientWidth, view.clientHeight]]; })()"
+    )
+    assert known == real
+    before = state(page)["box"]
+    page.evaluate("gatewise.drawing().fit()")
+    assert state(page)["box"] == before
+
+
 def test_a_view_that_changes_its_size_is_drawn_anew(open_page):
     page = open_page(gw.trace(notes, -2.0, 5.0, -4.0).html())
     before = on_screen(page)

@@ -718,10 +718,12 @@ class _Builder:
             builder = ir.IRBuilder(function.append_basic_block("entry"))
             b, c, workspace = (self._table_entry(builder, function.args[0], number) for number in (1, 2, 3))
             if copies is not None:
+                settle(copies)
                 builder.call(copies, [b, workspace])
             if member.spec.accumulate:
                 self._clear(builder, c, member.writes[0].size * member.writes[0].dtype.itemsize)
             builder.ret_void()
+            settle(function)
         return function
 
     def _member_function(self, name: str, member: _Step, length: int) -> tuple[Any, list[Place]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -34,6 +35,11 @@ DOCUMENT = """<!DOCTYPE html>
 </html>
 """
 
+BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+#: Tells a browser that most functions are called while the page opens: it need not look through each of them twice.
+COMPILED_AT_ONCE = "//# allFunctionsCalledOnLoad\n"
+
 BODY = """<div id="gatewise"></div>
 <script type="application/json" id="gatewise-scene">{data}</script>"""
 
@@ -51,7 +57,8 @@ def render(scene: Scene, title: str = "circuit", palette: str = "default", langu
     """The scene as a self-contained HTML page; ``palette`` as for the SVG, ``language`` one of `LANGUAGES`."""
     svg.check_palette(palette)
     scene = scene.last(SHOWN_AT_MOST)
-    script = viewer.module() + START.format(language=json.dumps(language), palette=json.dumps(palette))
+    start = START.format(language=json.dumps(language), palette=json.dumps(palette))
+    script = COMPILED_AT_ONCE + viewer.module() + start
     return document(title, language, BODY.format(data=embeddable(scene.to_json())), [viewer.style()], script)
 
 
@@ -62,6 +69,7 @@ def document(
 
     `body` is markup; `allowed` are further lines of the policy.
     """
+    script = ascii_only(script)
     policy = [
         "default-src 'none'",
         f"script-src {_digest(script)}",
@@ -99,4 +107,13 @@ def embeddable(json_text: str) -> str:
     >>> print(embeddable('"</script>"'))
     "\\u003c/script>"
     """
-    return json_text.replace("<", "\\u003c")
+    return ascii_only(json_text.replace("<", "\\u003c"))
+
+
+def ascii_only(text: str) -> str:
+    """JSON, or a script, with its other characters escaped: a browser reads plain ASCII in half the time.
+
+    >>> print(ascii_only('"∂y/∂x"'))
+    "\\u2202y/\\u2202x"
+    """
+    return text if text.isascii() else BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)

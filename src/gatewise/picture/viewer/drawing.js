@@ -128,7 +128,11 @@ export class Drawing {
     map.addEventListener("pointerdown", travel, { signal });
     map.addEventListener("pointermove", (event) => { if (event.buttons) travel(event); }, { signal });
     map.addEventListener("dblclick", (event) => event.stopPropagation(), { signal });
-    this.watcher = new ResizeObserver(() => { this.measure(); this.look(this.box); });
+    this.watcher = new ResizeObserver(() => {
+      const [width, height] = this.size;
+      this.measure();
+      if (this.size[0] !== width || this.size[1] !== height) this.look(this.box);
+    });
     this.watcher.observe(view);
   }
 

@@ -3,11 +3,11 @@
 import { isAlarming } from "./numbers.js";
 import { CELL, RADIUS, namesResult, textOf, thumbnailSize } from "./labels.js";
 import { element, heat } from "./panel.js";
+import { NEVER } from "./stepper.js";
 
 const READABLE = 0.45; // pixels of the screen per pixel of the drawing, from where on texts are drawn
 const DETAILED = 3000; // and no more than so many things
 const PLAIN = 20000; // wires that the plain canvas draws of a far view
-const FAR = 1e30;
 const SLOW = 50; // milliseconds between frames, from where on fewer wires are drawn while the view moves
 const REST = 250; // and after which it counts as resting
 
@@ -126,17 +126,19 @@ export class PaintedCircuit {
     const dot = new Float32Array(picture.things.length * 3);
     for (const place of this.order) {
       const { source, edge, edges, points } = picture.wires[place];
-      const here = stepper.forward.get(source) ?? FAR;
-      let back = FAR;
-      for (const one of edges ?? [edge]) if (one.gradient) back = Math.min(back, stepper.backward.get(one.target) ?? FAR);
+      const here = stepper.forward[source.place];
+      let back = NEVER;
+      for (const one of edges ?? [edge]) if (one.gradient) back = Math.min(back, stepper.backward[one.target.place]);
       const alarm = wrong(source.value) || wrong(edge.gradient) ? 1 : 0;
       for (let vertex = 0; vertex < points.length - 2; vertex += 1) { known[next] = here; known[next + 1] = back; known[next + 2] = alarm; next += 3; }
     }
     picture.things.forEach(({ carried }, place) => {
-      if (!carried) { dot.set([-1, FAR, 0], place * 3); return; }
-      let back = stepper.seeded.get(carried) ?? -1;
-      for (const edge of carried.outgoing) if (edge.gradient) back = Math.max(back, stepper.backward.get(edge.target) ?? -1);
-      dot.set([stepper.forward.get(carried) ?? FAR, carried.gradient && back >= 0 ? back : FAR, wrong(carried.value) || wrong(carried.gradient) ? 1 : 0], place * 3);
+      if (!carried) { dot.set([-1, NEVER, 0], place * 3); return; }
+      let back = -1;
+      const arrives = (step) => { if (step !== NEVER) back = Math.max(back, step); };
+      arrives(stepper.seed[carried.place]);
+      for (const edge of carried.outgoing) if (edge.gradient) arrives(stepper.backward[edge.target.place]);
+      dot.set([stepper.forward[carried.place], carried.gradient && back >= 0 ? back : NEVER, wrong(carried.value) || wrong(carried.gradient) ? 1 : 0], place * 3);
     });
     this.fill("lineKnown", known);
     this.fill("dotKnown", dot);

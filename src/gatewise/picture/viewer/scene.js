@@ -4,10 +4,18 @@ import { toNumber, numberText, shapeText } from "./numbers.js";
 const FORMAT = "gatewise-scene";
 const VERSION = 2;
 
-/** A single number as a quantity. */
-export const numberQuantity = (number) => ({
-  shape: [], dtype: "float64", number, text: numberText(number), statistics: null, cells: null, histogram: [],
-});
+const NOTHING = Object.freeze([]);
+const NO_CONSTANTS = new Map();
+
+/** A single number of dtype float64 as a quantity: it is one number, and all else follows when it is asked. */
+class SingleNumber {
+  constructor(number) { this.number = number; this.written = null; }
+
+  get text() { return (this.written ??= numberText(this.number)); }
+}
+Object.assign(SingleNumber.prototype, { shape: NOTHING, dtype: "float64", statistics: null, cells: null, histogram: NOTHING });
+
+export const numberQuantity = (number) => new SingleNumber(number);
 
 const statisticsOf = (row) => {
   const [minimum, maximum, mean, deviation] = row.slice(0, 4).map(toNumber);
@@ -31,17 +39,28 @@ const cellsOf = (text, known) => {
   return rows;
 };
 
+/** An array, or anything else that is told by more than a number. Its thumbnail is decoded when it is first looked at. */
+class Spread {
+  constructor(data) {
+    this.shape = data.shape ?? NOTHING;
+    this.dtype = data.dtype ?? "float64";
+    this.number = data.number === undefined || data.number === null ? null : toNumber(data.number);
+    this.statistics = data.statistics ? statisticsOf(data.statistics) : null;
+    this.text = data.text ?? (this.number === null ? shapeText(this.shape) : numberText(this.number));
+    this.histogram = data.histogram ?? NOTHING;
+    this.thumbnail = data.thumbnail;
+    this.decoded = undefined;
+  }
+
+  get cells() {
+    if (this.decoded === undefined) this.decoded = cellsOf(this.thumbnail, this.statistics);
+    return this.decoded;
+  }
+}
+
 const quantityOf = (data) => {
   if (data === null || data === undefined) return null;
-  if (typeof data !== "object") return numberQuantity(toNumber(data));
-  const shape = data.shape ?? [];
-  const number = data.number === undefined || data.number === null ? null : toNumber(data.number);
-  const statistics = data.statistics ? statisticsOf(data.statistics) : null;
-  const text = data.text ?? (number === null ? shapeText(shape) : numberText(number));
-  return {
-    shape, dtype: data.dtype ?? "float64", number, text, statistics,
-    cells: cellsOf(data.thumbnail, statistics), histogram: data.histogram ?? [],
-  };
+  return typeof data === "object" ? new Spread(data) : new SingleNumber(toNumber(data));
 };
 
 /** A text for the drawing, where there is no room for a long one. */
@@ -69,7 +88,7 @@ export const readScene = (data, language = "en") => {
       label: shortened(row.label ?? ((gate && gate.symbol) || row.name || "")), story: inLanguage(row.story, language) || (gate ? gate.story : ""),
       value: quantityOf(row.value), gradient: quantityOf(row.gradient), expression: row.expression ?? "",
       source: row.source === undefined || row.source === null ? null : sources[row.source] ?? null,
-      group: row.group ?? null, constants: new Map(Object.entries(row.constants ?? {}).map(([slot, number]) => [+slot, toNumber(number)])),
+      group: row.group ?? null, constants: row.constants ? new Map(Object.entries(row.constants).map(([slot, number]) => [+slot, toNumber(number)])) : NO_CONSTANTS,
       incoming: [], outgoing: [], place: nodes.size, back: 0, holds: row.holds ?? 0,
     });
   }

@@ -3,6 +3,9 @@ import { isAlarming, normOf, numberText } from "./numbers.js";
 import { gradientText } from "./labels.js";
 import { seedOf } from "./compute.js";
 
+/** The place of a step that is not taken: after all others. */
+export const NEVER = 2 ** 31 - 1;
+
 /** The steps of a scene. Position p means that the first p of them were taken. */
 export const stepsOf = (scene) => {
   const drawn = [...scene.nodes.values()].filter((node) => node.kind !== "output");
@@ -21,13 +24,10 @@ export const stepsOf = (scene) => {
 export class Stepper {
   constructor(scene) {
     this.steps = stepsOf(scene);
-    this.forward = new Map();
-    this.backward = new Map();
-    this.seeded = new Map();
-    this.steps.forEach((step, place) => {
-      const places = { forward: this.forward, seed: this.seeded, backward: this.backward }[step.pass];
-      places.set(step.node, place);
-    });
+    // By the node's place in the scene, the step that computes it, seeds it, goes back through it.
+    const places = () => new Int32Array(scene.nodes.size).fill(NEVER);
+    [this.forward, this.seed, this.backward] = [places(), places(), places()];
+    this.steps.forEach(({ pass, node }, place) => { this[pass][node.place] = place; });
     this.position = this.steps.length;
   }
 
@@ -36,18 +36,17 @@ export class Stepper {
   /** Go to a position; how far outside the row one asks, the ends hold. */
   go(position) { this.position = Math.min(Math.max(Math.round(position), 0), this.length); return this.position; }
 
-  hasValue(node) { return (this.forward.get(node) ?? Infinity) < this.position; }
+  hasValue(node) { return this.forward[node.place] < this.position; }
 
-  hasStepped(node) { return (this.backward.get(node) ?? Infinity) < this.position; }
+  hasStepped(node) { return this.backward[node.place] < this.position; }
 
   /** The parts of a node's gradient that have arrived, and whether that is all of them. */
   arrived(node) {
     const back = node.outgoing.filter((edge) => edge.gradient);
     const parts = back.filter((edge) => this.hasStepped(edge.target)).map((edge) => edge.gradient);
-    const seed = this.seeded.has(node);
-    const seeded = seed && this.seeded.get(node) < this.position;
-    if (seeded) parts.unshift(back.length ? { number: seedOf(node) } : node.gradient);
-    return { parts, complete: parts.length === back.length + (seed ? 1 : 0) && (parts.length > 0 || this.position === this.length) };
+    const isSeeded = this.seed[node.place] !== NEVER;
+    if (this.seed[node.place] < this.position) parts.unshift(back.length ? { number: seedOf(node) } : node.gradient);
+    return { parts, complete: parts.length === back.length + (isSeeded ? 1 : 0) && (parts.length > 0 || this.position === this.length) };
   }
 
   /** The label of a gradient of which these parts have arrived: `7.00`, or `1.00 + …` while others are on their way. */

@@ -226,20 +226,19 @@ export class Structure {
       merged.set(key, wire);
       wires.push(wire);
     };
-    const thingAt = (at) => before + itemAt[at - group.first];
-    const targetOf = (at) => { const item = group.items[itemAt[at - group.first]]; return item.group ? null : item.node; };
     for (let at = group.first; at < group.last; at += 1) {
-      const node = nodes[sequence[at]];
-      const thing = thingAt(at);
-      for (const edge of node.incoming) {
+      const item = itemAt[at - group.first];
+      const { node } = group.items[item];
+      for (const edge of nodes[sequence[at]].incoming) {
         const source = edge.source.place;
-        const from = within(source) ? thingAt(position[source]) : doorOf.get(this.sends[source]);
-        if (from !== thing) join(edge, source, from, thing, targetOf(at));
+        const from = within(source) ? itemAt[position[source] - group.first] : -1;
+        if (from === item) continue; // most wires of a large part run inside one of its things
+        join(edge, source, from < 0 ? doorOf.get(this.sends[source]) : before + from, before + item, node);
       }
     }
     for (let at = group.first; leaving.length && at < group.last; at += 1) {
       const source = sequence[at];
-      for (const edge of nodes[source].outgoing) if (!within(edge.target.place)) join(edge, source, thingAt(at), doors.get(this.sends[source]), null);
+      for (const edge of nodes[source].outgoing) if (!within(edge.target.place)) join(edge, source, before + itemAt[at - group.first], doors.get(this.sends[source]), null);
     }
     const layers = this.layersOf(kinds, owner, wires);
     group.level = { layers, before, entering, leaving, carries };

@@ -34,7 +34,9 @@ export const mount = (root, data, options = {}) => {
 
   let scene;
   let structure;
-  let recorded;
+  let base; // the data of the circuit as it was recorded: edits count from there
+  let reread = null; // the scene of these data, once there are edits
+  let isEditable = null; // whether it can be computed here, once that was asked
   let drawing;
   let stepper;
   let chosen = null;
@@ -110,13 +112,17 @@ export const mount = (root, data, options = {}) => {
     const shown = node && (drawing.places.has(node) ? node : structure.around(node).find((group) => drawing.places.has(group)));
     drawing.mark(chosen, shown);
     if (shown) drawing.reveal(shown);
+    say();
+    stepTime = performance.now() - begun;
+  };
+
+  const say = () => {
     controls.slider.value = stepper.position;
     const pass = stepper.position === 0 ? "" : stepper.steps[stepper.position - 1].pass === "forward" ? words.forwardPass : words.backwardPass;
     controls.counter.textContent = `${stepper.position} / ${stepper.length} ${pass}`;
     controls.reason.textContent = reason();
     controls.edits.replaceChildren(...(edits.length
       ? [words.edits(edits.length), small(words.undo, () => apply(edits.slice(0, -1))), small(words.reset, () => apply([]))] : []));
-    stepTime = performance.now() - begun;
   };
 
   const go = (position) => {
@@ -237,28 +243,31 @@ export const mount = (root, data, options = {}) => {
 
   // --- what the panel says ---------------------------------------------------------------------------------------
 
-  const canEdit = () => channel !== null || (recorded !== undefined && isComputable(recorded));
+  const canEdit = () => channel !== null || (isEditable ??= isComputable(scene));
+
+  /** The scene as it was recorded, beside the one that is shown. */
+  const recorded = () => (reread ??= readScene(base, options.language));
 
   const apply = (next) => {
     const before = edits;
     edits = next;
     if (channel) { channel.send({ type: "edit", number: (asked += 1), edits }); return; }
     try {
-      if (edits.length) change(computed(recorded, edits)); else change(null);
+      change(edits.length ? computed(recorded(), edits) : recorded());
     } catch (error) {
       edits = before;
       controls.reason.textContent = String(error.message);
     }
   };
 
-  /** Put other numbers on the scene's nodes and wires; null brings the recorded ones back. */
+  /** Put other numbers on the scene's nodes and wires: those of another reading of it, or computed ones. */
   const change = (numbers) => {
     for (const node of scene.nodes.values()) {
-      const known = numbers ? numbers.nodes.get(node.identifier) : originals.nodes.get(node);
+      const known = numbers.nodes.get(node.identifier);
       if (known) Object.assign(node, { value: known.value, gradient: known.gradient });
     }
     scene.edges.forEach((edge, place) => {
-      const { gradient, local } = numbers ? numbers.edges[place] : originals.edges[place];
+      const { gradient, local } = numbers.edges[place];
       Object.assign(edge, { gradient, local });
     });
     for (const node of scene.nodes.values()) node.back = node.outgoing.reduce((count, edge) => count + (edge.gradient ? 1 : 0), 0);
@@ -266,7 +275,6 @@ export const mount = (root, data, options = {}) => {
     if (chosen) tell();
   };
 
-  let originals;
   const without = (kind, ...places) => edits.filter((edit) => !(places.every((key) => edit[key[0]] === key[1]) && kind.includes(edit.kind)));
 
   const tools = (edge) => {
@@ -284,7 +292,7 @@ export const mount = (root, data, options = {}) => {
     if (!canEdit()) return [...parts, element("p", "note", words.cannotEdit)];
     const others = without(["set", "swap"], ["node", node.identifier]);
     if (node.kind === "input" && node.value && node.value.number !== null) {
-      const original = recorded.nodes.get(node.identifier).value.number;
+      const original = (edits.length ? recorded() : scene).nodes.get(node.identifier).value.number;
       const reach = Math.max(1, Math.abs(original)) * 3;
       const set = (value) => { if (Number.isFinite(value)) apply([...others, { kind: "set", node: node.identifier, value }]); };
       const field = element("input", "set");
@@ -366,23 +374,19 @@ export const mount = (root, data, options = {}) => {
   const begin = (given) => {
     try {
       scene = readScene(given, options.language);
-      if (!edits.length) recorded = readScene(given, options.language);
     } catch (error) {
       fail(error.message);
       return;
     }
-    originals = {
-      nodes: new Map([...scene.nodes.values()].map((node) => [node, { value: node.value, gradient: node.gradient }])),
-      edges: scene.edges.map(({ gradient, local }) => ({ gradient, local })),
-    };
+    if (!edits.length) { base = given; reread = null; isEditable = null; }
     structure = new Structure(scene);
     stepper = new Stepper(scene);
     drawing?.destroy();
+    buildBar(); // before the drawing, which asks for the room that is left
+    say();
     view.replaceChildren(element("div", "legend", "", `${words.above} `, element("span", "value", words.value), `${words.below} `, element("span", "gradient", words.gradient)));
     drawing = new Drawing(view, structure, stepper, on, namer(words, () => structure));
-    buildBar();
     greet();
-    show(null);
   };
 
   /** On to the next gate or group of the drawing, or back. */
@@ -457,14 +461,16 @@ export const mount = (root, data, options = {}) => {
   }
   begin(data);
 
+  const numbersOf = (kind) => (scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node[kind]).map((node) => [node.identifier, node[kind].number])) : {});
+
   return {
     show: (next) => { play(false); edits = []; granted = []; asked += 1; chosen = null; begin(next); }, // answers about the old one come too late
     state: () => ({
       position: stepper?.position ?? null, length: stepper?.length ?? null, chosen: chosen?.identifier ?? null, edits, breakpoint: stop, stepTime,
       things: drawing?.picture.things.length ?? null, wires: drawing?.picture.wires.length ?? null, painted: drawing?.circuit.isPainted ?? false,
       layoutTime: drawing?.layoutTime, buildTime: drawing?.buildTime, frameTime: drawing?.circuit.frameTime, box: drawing?.box,
-      values: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.value).map((node) => [node.identifier, node.value.number])) : {},
-      gradients: scene ? Object.fromEntries([...scene.nodes.values()].filter((node) => node.gradient).map((node) => [node.identifier, node.gradient.number])) : {},
+      get values() { return numbersOf("value"); }, // when they are asked for
+      get gradients() { return numbersOf("gradient"); },
     }),
     go: (position) => { if (stepper) go(position); },
     choose: (identifier) => { const node = scene?.nodes.get(identifier); if (node) choose(node, true); },
