@@ -7,11 +7,9 @@ const VERSION = 2;
 const NOTHING = Object.freeze([]);
 const NO_CONSTANTS = new Map();
 
-/** A single number of dtype float64 as a quantity: it is one number, and all else follows when it is asked. */
+/** A single number of dtype float64 as a quantity. A circuit has many: what is the same for all stands in the prototype. */
 class SingleNumber {
-  constructor(number) { this.number = number; this.written = null; }
-
-  get text() { return (this.written ??= numberText(this.number)); }
+  constructor(number) { this.number = number; this.text = numberText(number); }
 }
 Object.assign(SingleNumber.prototype, { shape: NOTHING, dtype: "float64", statistics: null, cells: null, histogram: NOTHING });
 
@@ -39,28 +37,17 @@ const cellsOf = (text, known) => {
   return rows;
 };
 
-/** An array, or anything else that is told by more than a number. Its thumbnail is decoded when it is first looked at. */
-class Spread {
-  constructor(data) {
-    this.shape = data.shape ?? NOTHING;
-    this.dtype = data.dtype ?? "float64";
-    this.number = data.number === undefined || data.number === null ? null : toNumber(data.number);
-    this.statistics = data.statistics ? statisticsOf(data.statistics) : null;
-    this.text = data.text ?? (this.number === null ? shapeText(this.shape) : numberText(this.number));
-    this.histogram = data.histogram ?? NOTHING;
-    this.thumbnail = data.thumbnail;
-    this.decoded = undefined;
-  }
-
-  get cells() {
-    if (this.decoded === undefined) this.decoded = cellsOf(this.thumbnail, this.statistics);
-    return this.decoded;
-  }
-}
-
 const quantityOf = (data) => {
   if (data === null || data === undefined) return null;
-  return typeof data === "object" ? new Spread(data) : new SingleNumber(toNumber(data));
+  if (typeof data !== "object") return numberQuantity(toNumber(data));
+  const shape = data.shape ?? NOTHING;
+  const number = data.number === undefined || data.number === null ? null : toNumber(data.number);
+  const statistics = data.statistics ? statisticsOf(data.statistics) : null;
+  const text = data.text ?? (number === null ? shapeText(shape) : numberText(number));
+  return {
+    shape, dtype: data.dtype ?? "float64", number, text, statistics,
+    cells: cellsOf(data.thumbnail, statistics), histogram: data.histogram ?? NOTHING,
+  };
 };
 
 /** A text for the drawing, where there is no room for a long one. */
