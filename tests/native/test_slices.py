@@ -1,5 +1,6 @@
 """Steps that are run slice by slice give what they give one after the other, and need less memory."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,19 @@ def threads():
     before = gw.threads()
     yield gw.set_threads
     gw.set_threads(before)
+
+
+@contextmanager
+def machine_of(second_cache, threads):
+    """A machine with so many threads and a second cache of so many bytes, for examples that one test draws."""
+    small, before = replace(Machine.host(), second_cache=second_cache), gw.threads()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Machine, "host", lambda: small)
+        gw.set_threads(threads)
+        try:
+            yield
+        finally:
+            gw.set_threads(before)
 
 
 @pytest.fixture
@@ -261,8 +275,6 @@ STEPS = (
     st.sampled_from([(6, 9), (37, 3), (100, 2)]),
 )
 def test_any_chain_of_steps(chain, number, shape):
-    before = gw.threads()
-    small = replace(Machine.host(), second_cache=1024)
     length, side = shape
     W, x = rng.standard_normal((length, side, side)), rng.standard_normal((length, side, side))
 
@@ -271,13 +283,8 @@ def test_any_chain_of_steps(chain, number, shape):
             x = STEPS[step](x, W)
         return np.sum(x * np.cos(x))
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Machine, "host", lambda: small)
-        try:
-            gw.set_threads(number)
-            assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), x, W)
-        finally:
-            gw.set_threads(before)
+    with machine_of(1024, number):
+        assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), x, W)
 
 
 ROWS = (
@@ -302,8 +309,6 @@ ROWS = (
     st.sampled_from([1 << 11, 1 << 13]),
 )
 def test_any_chain_of_matrices(chain, number, shape, cache):
-    before = gw.threads()
-    small = replace(Machine.host(), second_cache=cache)
     n, d = shape
     X, W = rng.standard_normal((n, d)), rng.standard_normal((d, d)) / d**0.5
 
@@ -313,10 +318,5 @@ def test_any_chain_of_matrices(chain, number, shape, cache):
             H = ROWS[step](H, X, W)
         return np.mean(H * np.cos(H))
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Machine, "host", lambda: small)
-        try:
-            gw.set_threads(number)
-            assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), X, W)
-        finally:
-            gw.set_threads(before)
+    with machine_of(cache, number):
+        assert_as_eager(gw.value_and_grad(f, argnums=(0, 1)), X, W)
